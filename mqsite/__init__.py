@@ -1,0 +1,1 @@
+"""mqsite: the kernel both halves share, and the wiring that puts them together."""

@@ -1,0 +1,42 @@
+"""The Celery application. Its workers are the consumers of both halves."""
+
+import os
+from typing import Any
+
+from celery import Celery, signals
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mqsite.settings")
+
+app = Celery("mqsite")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@signals.worker_process_init.connect
+def start_timers(**_: Any) -> None:
+    """In every prefork child: it beats and sweeps on its own, whatever happens to its parent or the broker."""
+    from mqsite import workers
+
+    workers.start_timers()
+
+
+@signals.worker_init.connect
+def start_timers_without_children(sender: Any, **_: Any) -> None:
+    """Pools that have no child processes (threads, solo) run handlers in the worker itself."""
+    if "prefork" not in str(sender.pool_cls):
+        start_timers()
+
+
+@signals.worker_process_shutdown.connect
+@signals.worker_shutdown.connect
+def leave(**_: Any) -> None:
+    from mqsite import workers
+
+    workers.stop_timers()
+
+
+@signals.worker_shutting_down.connect
+def stop_drains(**_: Any) -> None:
+    from mqsite import workers
+
+    workers.stop_soon()

@@ -1,0 +1,95 @@
+"""Payloads are bytes the user owns. Here a Python value becomes bytes, and bytes become text to show."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import simplejson
+from django.core.serializers.json import DjangoJSONEncoder
+
+from mqsite.errors import Invalid
+
+JSON = "application/json"
+TEXT = "text/plain"
+BYTES = "application/octet-stream"
+
+Headers = Sequence[tuple[str, str]]
+
+
+def encode(value: Any, content_type: str | None = None) -> tuple[bytes | None, str | None]:
+    """(bytes, content type) of `value`.
+
+    bytes and None stay as they are, text becomes UTF-8, anything else becomes JSON. Decimal is
+    written digit by digit; NaN and infinity are refused, they are not JSON.
+    """
+    if value is None:
+        return None, content_type
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value), content_type or BYTES
+    if isinstance(value, str):
+        return value.encode(), content_type or TEXT
+    return dump_json(value), content_type or JSON
+
+
+def dump_json(value: Any) -> bytes:
+    try:
+        text = simplejson.dumps(
+            value, use_decimal=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_default
+        )
+    except (TypeError, ValueError) as error:
+        raise Invalid(reason=f"The value cannot be written as JSON: {error}.") from error
+    return text.encode()
+
+
+def load_json(data: bytes | str) -> Any:
+    """Parsed JSON with every number exactly as it was written: whole ones as int, others as Decimal."""
+    return simplejson.loads(data, use_decimal=True)
+
+
+def encode_key(key: str | bytes | None) -> bytes | None:
+    """A key as bytes: text is UTF-8. An empty key is a key; None is none."""
+    if key is None or isinstance(key, bytes):
+        return key
+    if isinstance(key, str):
+        return key.encode()
+    raise Invalid(reason=f"A key is text, bytes or None, not {type(key).__name__}.")
+
+
+def encode_headers(headers: Headers) -> str | None:
+    """`[["name","value"],...]`, as it is stored; None for no headers."""
+    if not headers:
+        return None
+    for header in headers:
+        if len(header) != 2 or not all(isinstance(part, str) for part in header):
+            raise Invalid(reason=f"Headers are pairs of name and value, both text; this is {header!r}.")
+    return dump_json([list(header) for header in headers]).decode()
+
+
+def decode_base64(name: str, text: Any) -> bytes:
+    """The bytes of the field `name`, which came as base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (ValueError, TypeError) as error:
+        raise Invalid(reason=f"{name} is not base64: {error}.") from error
+
+
+def bytes_or_text(name: str, data: bytes | None) -> dict[str, str | None]:
+    """The field `name` for JSON: as text where it is UTF-8, else as `<name>_base64`."""
+    try:
+        return {name: None if data is None else data.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": base64.b64encode(data or b"").decode()}
+
+
+def as_text(data: bytes | None) -> str | None:
+    """`data` for a person to read: its text, or its bytes in hex where it is not UTF-8."""
+    if data is None:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.hex(" ")
+
+
+def _default(value: Any) -> Any:
+    return DjangoJSONEncoder().default(value)

@@ -1,0 +1,174 @@
+"""Settings. Everything that differs between machines comes from the environment.
+
+`bin/up` writes `.mqsite/env.json` with the addresses of the servers it started;
+it is read here for what the environment leaves unset, so `manage.py shell` finds
+the running house.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from celery.schedules import schedule
+from csp.constants import NONE, SELF
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+_env_file = BASE_DIR / ".mqsite" / "env.json"
+_house: dict[str, str] = json.loads(_env_file.read_text()) if _env_file.exists() else {}
+
+
+def env(name: str, default: str = "") -> str:
+    """One environment variable, else what `bin/up` noted down, else the default."""
+    return os.environ.get(name) or _house.get(name) or default
+
+
+def flag(name: str) -> bool:
+    return env(name).lower() in {"1", "true", "yes", "on"}
+
+
+DEBUG = flag("MQSITE_DEBUG")
+SECRET_KEY = env("MQSITE_SECRET_KEY", "unset: development only" if DEBUG else "")
+ALLOWED_HOSTS = env("MQSITE_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
+CSRF_TRUSTED_ORIGINS = [o for o in env("MQSITE_TRUSTED_ORIGINS").split(",") if o]
+
+# The overview may be seen without a login, and without payloads, only where bin/up
+# runs the house on loopback.
+MQSITE_OPEN_OVERVIEW = flag("MQSITE_OPEN_OVERVIEW")
+
+INSTALLED_APPS = [
+    "mqsite",
+    "logs",
+    "queues",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "channels",
+    "csp",
+    *(app for app in env("MQSITE_APPS").split(",") if app),
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+]
+
+ROOT_URLCONF = "mqsite.urls"
+WSGI_APPLICATION = "mqsite.wsgi.application"
+ASGI_APPLICATION = "mqsite.asgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {
+    "default": dj_database_url.parse(
+        env("DATABASE_URL", "postgresql://mqsite@127.0.0.1:5432/mqsite"),
+        conn_max_age=600,
+        conn_health_checks=True,
+    )
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env("REDIS_URL", "redis://127.0.0.1:6379/0")
+MQSITE_PREFIX = env("MQSITE_PREFIX", "mqsite")  # of every key and channel in Redis or Valkey
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": MQSITE_PREFIX},
+    }
+}
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": f"{MQSITE_PREFIX}:",
+    # Nudges lost with a worker come back after this; the sweep is faster and does not wait for them.
+    "visibility_timeout": 300,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 1,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker outlives any outage of the broker
+CELERY_TASK_PUBLISH_RETRY = False  # a nudge is a hint: a publisher never waits for the broker
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_DEFAULT_QUEUE = "consume"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_DB_REUSE_MAX = 1000  # a new connection for each task would double the latency
+CELERY_BEAT_SCHEDULE = {
+    "sweep-logs": {"task": "logs.tasks.sweep", "schedule": schedule(10)},
+    "sweep-queues": {"task": "queues.tasks.sweep", "schedule": schedule(10)},
+}
+
+# All by the database's clock. A holder that is silent for member_seconds loses what it holds.
+MQSITE_HEARTBEAT_SECONDS = float(env("MQSITE_HEARTBEAT_SECONDS", "3"))
+MQSITE_MEMBER_SECONDS = float(env("MQSITE_MEMBER_SECONDS", "9"))
+MQSITE_SWEEP_SECONDS = float(env("MQSITE_SWEEP_SECONDS", "4"))
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "mqsite.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["mqsite.parsers.ExactJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "mqsite.exceptions.handle_exception",
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = DEBUG or flag("MQSITE_SERVE_STATIC_UNCOLLECTED")
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "overview"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_HTTPONLY = True
+SECURE_REFERRER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {"default-src": [SELF], "object-src": [NONE], "frame-ancestors": [NONE], "base-uri": [SELF]}
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env("MQSITE_LOG_LEVEL", "INFO")},
+}

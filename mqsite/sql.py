@@ -1,0 +1,66 @@
+"""Runs the statements of the stores, past Django's cursor: binary parameters are three times as fast."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.db import DatabaseError, connections
+from psycopg.rows import tuple_row
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Refusals = Mapping[str, Callable[[psycopg.Error], Exception]]  # by SQLSTATE, or by constraint name
+
+
+@cache
+def statement(package: str, name: str) -> str:
+    """The text of `package/sql/name.sql`."""
+    return (ROOT / package / "sql" / f"{name}.sql").read_text()
+
+
+def fetch_all(
+    using: str, text: str, params: Mapping[str, Any], *, refusals: Refusals | None = None
+) -> list[tuple[Any, ...]]:
+    """Run one statement on the Django connection `using`, inside whatever transaction it is in.
+
+    `%(name)b` binds in binary. Database errors come out as Django's, except those that
+    `refusals` turns into ours.
+    """
+    connection = connections[using]
+    connection.validate_no_broken_transaction()
+    connection.ensure_connection()
+    try:
+        with connection.wrap_database_errors:
+            cursor = psycopg.Cursor(connection.connection, row_factory=tuple_row)
+            cursor.execute(text.encode(), params, binary=True)
+            return cursor.fetchall() if cursor.description else []
+    except DatabaseError as error:
+        raise _translate(error, refusals or {}) from error
+
+
+def _translate(error: DatabaseError, refusals: Refusals) -> Exception:
+    cause = error.__cause__
+    if isinstance(cause, psycopg.Error):
+        for name in (cause.diag.constraint_name, cause.sqlstate):
+            if name and name in refusals:
+                return refusals[name](cause)
+    return error
+
+
+def session(using: str) -> psycopg.Connection[Any]:
+    """The database session in use. Django replaces a lost one in silence; `session.closed` tells."""
+    connections[using].ensure_connection()
+    current: psycopg.Connection[Any] = connections[using].connection
+    return current
+
+
+def in_transaction(using: str) -> bool:
+    """Whether what is written now becomes visible only later, with somebody's COMMIT."""
+    return not connections[using].get_autocommit()
+
+
+def function_files(package: str) -> list[str]:
+    """The SQL functions and triggers of one half, in the order of their names, for its migration."""
+    return [path.read_text() for path in sorted((ROOT / package / "sql" / "functions").glob("*.sql"))]

@@ -1,0 +1,28 @@
+"""Every address: pages, sockets, REST, admin."""
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+
+from logs import urls as logs_urls
+from logs.live import GroupSocket, TopicSocket
+from mqsite import overview
+from queues import urls as queues_urls
+from queues.live import QueueSocket
+
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("login/", LoginView.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("api/", include([*logs_urls.endpoints, *queues_urls.endpoints])),
+    *logs_urls.pages,
+    *queues_urls.pages,
+]
+
+websocket_urlpatterns = [
+    path("ws/overview/", overview.OverviewSocket.as_asgi()),
+    path("ws/topics/<str:name>/", TopicSocket.as_asgi()),
+    path("ws/groups/<str:name>/", GroupSocket.as_asgi()),
+    path("ws/queues/<str:name>/", QueueSocket.as_asgi()),
+]

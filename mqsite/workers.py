@@ -1,0 +1,132 @@
+"""A process that consumes: its name, its heartbeat, its sweep.
+
+The halves register what a heartbeat renews and what a sweep looks for; the wiring
+starts the two timers in every worker process. Progress needs neither the broker
+nor beat.
+"""
+
+import logging
+import mmap
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import close_old_connections, connection, connections
+from django.db.models.functions import Now
+
+from mqsite.models import WorkerProcess
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 15.0
+
+Job = Callable[[], object]
+
+_renewals: list[Job] = []
+_sweeps: list[Job] = []
+_threads: list[threading.Thread] = []
+_stopped = threading.Event()
+
+
+# Shared with the forked children: a drain that runs when the worker shuts down stops after its batch.
+_stopping = mmap.mmap(-1, 1)
+
+
+def stopping() -> bool:
+    """Whether this worker is on its way down."""
+    return _stopping[0] == 1 or _stopped.is_set()
+
+
+def stop_soon() -> None:
+    _stopping[0] = 1
+
+
+def register(*, renew: Job, sweep: Job) -> None:
+    """Called once by each half at start-up."""
+    _renewals.append(renew)
+    _sweeps.append(sweep)
+
+
+def name() -> str:
+    """This process's name, as the holder of partitions and leases. Never used by another process."""
+    return _name_of(os.getpid())
+
+
+@cache
+def _name_of(pid: int) -> str:
+    return f"{socket.gethostname()}:{pid}:{uuid.uuid4().hex[:8]}"
+
+
+def beat() -> None:
+    """Say that this process is alive and keep what it holds."""
+    WorkerProcess.objects.update_or_create(name=name(), defaults={"seen_at": Now()})
+    for renew in _renewals:
+        renew()
+
+
+def sweep() -> None:
+    """Look for work that no wake-up announced, and do it."""
+    for look in _sweeps:
+        look()
+
+
+def leave() -> None:
+    WorkerProcess.objects.filter(name=name()).delete()
+
+
+def count_alive() -> dict[str, Any]:
+    """Processes heard of within member_seconds, and how long ago the quietest of them was."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), extract(epoch FROM max(clock_timestamp() - seen_at))::float8 FROM mqsite_workerprocess"
+            " WHERE seen_at > clock_timestamp() - make_interval(secs => %s)",
+            [settings.MQSITE_MEMBER_SECONDS],
+        )
+        alive, slowest = cursor.fetchone()
+    return {"alive": alive, "slowest_heartbeat_seconds": slowest}
+
+
+def forget_dead(after_seconds: float) -> int:
+    """Drop the rows of processes not heard of for `after_seconds`, by the database's clock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM mqsite_workerprocess WHERE seen_at < clock_timestamp() - make_interval(secs => %s)",
+            [after_seconds],
+        )
+        return cursor.rowcount
+
+
+def start_timers() -> None:
+    """The two threads of a worker process. A beat never waits for a sweep, which may run handlers."""
+    _stopped.clear()
+    for job, seconds in ((beat, settings.MQSITE_HEARTBEAT_SECONDS), (sweep, settings.MQSITE_SWEEP_SECONDS)):
+        thread = threading.Thread(target=_repeat, args=(job, seconds), name=job.__name__, daemon=True)
+        thread.start()
+        _threads.append(thread)
+
+
+def stop_timers() -> None:
+    """End the threads after what they are doing, and take this process off the list."""
+    if not _threads:
+        return
+    _stopped.set()
+    while _threads:
+        _threads.pop().join(timeout=STOP_SECONDS)
+    leave()
+
+
+def _repeat(job: Callable[[], None], seconds: float) -> None:
+    while not _stopped.is_set():
+        try:
+            close_old_connections()
+            job()
+        except Exception:  # the thread must outlive any outage of the database
+            logger.exception("%s failed, next try in %s s", job.__name__, seconds)
+            connections.close_all()
+        _stopped.wait(seconds)
+    connections.close_all()

@@ -1,0 +1,8 @@
+"""The HTTP side."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mqsite.settings")
+application = get_wsgi_application()
