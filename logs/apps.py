@@ -1,0 +1,36 @@
+"""Wiring of the log: discovery of what apps declare, its creation after migrate, its part in a worker."""
+
+import functools
+import sys
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
+
+
+class LogsConfig(AppConfig):
+    name = "logs"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from logs import consumer, receivers, services  # noqa: F401
+        from mqsite import workers
+
+        autodiscover_modules("messaging", "consumers")
+        post_migrate.connect(create_declared, sender=self)
+        workers.register(
+            renew=lambda: services.renew_partitions(workers.name()),
+            sweep=functools.partial(consumer.sweep, stop=workers.stopping),
+        )
+
+
+def create_declared(using: str, verbosity: int = 1, **_: Any) -> None:
+    from logs import handlers, selectors, services
+
+    said = services.create_declared(using=using)
+    for subscription in handlers.subscriptions:
+        said += services.subscribe_declared(subscription.group, subscription.topic, using=using)
+    said += selectors.drift(using=using)
+    if verbosity:
+        sys.stdout.writelines(f"  {sentence}\n" for sentence in said)

@@ -1,0 +1,80 @@
+"""What the log refuses."""
+
+from mqsite.errors import Conflict, Invalid, NotFound, NotOwner
+
+
+class TopicNotFound(NotFound):
+    """There is no topic {topic}. Declare it, or create it first."""
+
+    code = "unknown_topic_or_partition"
+
+
+class PartitionNotFound(NotFound):
+    """Topic {topic} has no partition {partition}; it has 0 to {last}."""
+
+    code = "unknown_topic_or_partition"
+
+
+class PartitionGone(NotFound):
+    """A partition was deleted while records were published to it. Nothing of the batch was stored."""
+
+    code = "unknown_topic_or_partition"
+
+
+class GroupNotFound(NotFound):
+    """There is no consumer group {group}. Declare it, or create it first."""
+
+    code = "group_id_not_found"
+
+
+class NotSubscribed(NotFound):
+    """Group {group} does not read topic {topic}, or not partition {partition} of it."""
+
+    code = "not_subscribed"
+
+
+class TopicAlreadyExists(Conflict):
+    """Topic {topic} exists already."""
+
+    code = "topic_already_exists"
+    permanent = True
+
+
+class GroupAlreadyExists(Conflict):
+    """Group {group} exists already."""
+
+    code = "group_already_exists"
+    permanent = True
+
+
+class OffsetOutOfRange(Invalid):
+    """Offset {offset} of {topic}-{partition} is out of range: its log runs from {log_start} up to {log_end}."""
+
+    code = "offset_out_of_range"
+
+
+class Fenced(Conflict):
+    """Group {group} no longer holds {topic}-{partition} in epoch {epoch}: it was reset, or another
+    member took over. Nothing was committed."""
+
+    code = "illegal_generation"
+
+
+class ResetOvertaken(Conflict):
+    """Another reset of group {group}, or the deletion of its topic, came first. Nothing was moved."""
+
+    code = "reset_overtaken"
+
+
+class PartitionHeld(Conflict):
+    """{topic}-{partition} of group {group} is held by {owner}, or waits before it retries a failed record."""
+
+    code = "partition_held"
+
+
+class PublisherNotOwner(NotOwner):
+    """Only {owner} publishes to {name}; you act for {boundary}."""
+
+
+class GroupNotOwned(NotOwner):
+    """Only {owner} reads as {name}; you act for {boundary}."""

@@ -1,0 +1,247 @@
+"""Questions to the log that change nothing. Shapes are ready for JSON."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db.models import Count
+
+from logs import store
+from logs.declarations import groups as declared_groups
+from logs.declarations import topics as declared_topics
+from logs.errors import GroupNotFound, PartitionNotFound, TopicNotFound
+from logs.models import ConsumerGroup, GroupPartition, Topic
+from mqsite.payloads import as_text
+from mqsite.registry import list_differences
+
+SHOWN_VALUE_BYTES = 2_000
+
+
+def locate_topic(topic: str, *, using: str = "default") -> store.Located:
+    located = store.locate(topic, using=using)
+    if located is None:
+        raise TopicNotFound(topic=topic)
+    return located
+
+
+def locate_partition(topic: str, partition: int, *, using: str = "default") -> int:
+    """The id of one partition, or a refusal that says which there are."""
+    ids = locate_topic(topic, using=using).partition_ids
+    if not 0 <= partition < len(ids):
+        raise PartitionNotFound(topic=topic, partition=partition, last=len(ids) - 1)
+    return ids[partition]
+
+
+def bounds(topic: str, *, using: str = "default") -> list[store.Bounds]:
+    """Log start and log end of each partition, by number."""
+    found = store.bounds(locate_topic(topic, using=using).partition_ids, using=using)
+    return sorted(found, key=lambda b: b.number)
+
+
+def overview(limit: int = 20, *, using: str = "default") -> list[dict[str, Any]]:
+    """The topics whose readers are furthest behind, then the rest by name."""
+    topics = list(_topics(using)[: limit * 5])
+    described = _describe(topics, using=using)
+    return sorted(described, key=_worst_lag)[:limit]
+
+
+def describe_topic(name: str, *, using: str = "default") -> dict[str, Any]:
+    topic = _topics(using).filter(name=name).first()
+    if topic is None:
+        raise TopicNotFound(topic=name)
+    return _describe([topic], using=using)[0]
+
+
+def newest_records(topic: str, limit: int = 50, *, using: str = "default") -> list[dict[str, Any]]:
+    """The newest records of all partitions, newest first, values cut to what fits a table."""
+    records: list[store.Record] = []
+    for end in bounds(topic, using=using):
+        start = max(end.log_start, end.log_end - limit)
+        records += store.fetch(
+            topic,
+            end.number,
+            partition_id=end.partition_id,
+            offset=start,
+            max_records=limit,
+            max_bytes=1_000_000,
+            using=using,
+        )
+    records.sort(key=lambda r: (r.timestamp, r.offset), reverse=True)
+    return [_shown(record) for record in records[:limit]]
+
+
+def groups(limit: int = 100, *, using: str = "default") -> list[dict[str, Any]]:
+    """Each group with its lag over all topics, furthest behind first."""
+    found = list(ConsumerGroup.objects.using(using).select_related("owner")[:limit])
+    rows = [_summarise_group(group, _positions_of(group, using=using)) for group in found]
+    return sorted(rows, key=lambda row: (-(row["lag_seconds"] or 0), row["group"]))
+
+
+def describe_group(name: str, *, using: str = "default") -> dict[str, Any]:
+    """A group with its topics, each as `describe_topic` shows it but with this group alone."""
+    group = require_group(name, using=using)
+    topics = _describe(_topics_of(group, using=using), using=using, only_group=name)
+    return {"group": group.name, "owner": group.owner.name, "topics": topics}
+
+
+def require_group(name: str, *, using: str = "default") -> ConsumerGroup:
+    group = ConsumerGroup.objects.using(using).select_related("owner").filter(name=name).first()
+    if group is None:
+        raise GroupNotFound(group=name)
+    return group
+
+
+def find_group_partition(group: str, topic: str, partition: int, *, using: str = "default") -> GroupPartition | None:
+    return (
+        GroupPartition.objects.using(using)
+        .filter(group__name=group, partition__topic__name=topic, partition__number=partition)
+        .first()
+    )
+
+
+def drift(*, using: str = "default") -> list[str]:
+    """A sentence for each difference between what is declared in code and what the database holds."""
+    found = []
+    stored_topics = {t.name: t for t in _topics(using).filter(name__in=[t.name for t in declared_topics])}
+    for topic in declared_topics:
+        stored = stored_topics.get(topic.name)
+        values = stored and (stored.owner.name, stored.partition_count, stored.max_message_bytes)
+        wanted = (topic.owner, topic.partitions, topic.max_message_bytes)
+        found += list_differences(f"Topic {topic.name}", ("owner", "partitions", "max_message_bytes"), wanted, values)
+    stored_groups = {
+        g.name: g
+        for g in ConsumerGroup.objects.using(using)
+        .select_related("owner")
+        .filter(name__in=[g.name for g in declared_groups])
+    }
+    for group in declared_groups:
+        row = stored_groups.get(group.name)
+        found += list_differences(
+            f"Group {group.name}",
+            ("owner", "start_at"),
+            (group.owner, group.start_at),
+            (row.owner.name, row.start_at) if row else None,
+        )
+    return found
+
+
+def _topics(using: str) -> Any:
+    return Topic.objects.using(using).select_related("owner").annotate(partition_count=Count("partitions"))
+
+
+def _topics_of(group: ConsumerGroup, *, using: str) -> list[Topic]:
+    ids = GroupPartition.objects.using(using).filter(group=group).values("partition__topic_id")
+    return list(_topics(using).filter(id__in=ids))
+
+
+def _positions_of(group: ConsumerGroup, *, using: str) -> list[store.Position]:
+    ids = [topic.id for topic in _topics_of(group, using=using)]
+    return [p for p in store.positions(ids, using=using) if p.group == group.name]
+
+
+def _summarise_group(group: ConsumerGroup, positions: list[store.Position]) -> dict[str, Any]:
+    names = Topic.objects.using(group._state.db).filter(id__in={p.topic_id for p in positions})
+    return {
+        "group": group.name,
+        "owner": group.owner.name,
+        "topics": [topic.name for topic in names],
+        "members": len({p.owner for p in positions if p.owner}),
+        "lag": sum(p.lag for p in positions),
+        "lag_seconds": max((p.lag_seconds for p in positions if p.lag_seconds is not None), default=None),
+        "failing": sum(p.attempts > 0 for p in positions),
+    }
+
+
+def _describe(topics: Iterable[Any], *, using: str, only_group: str | None = None) -> list[dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {
+        topic.id: {
+            "name": topic.name,
+            "owner": topic.owner.name,
+            "description": topic.description,
+            "records": 0,
+            "partition_count": topic.partition_count,
+            "groups": [],
+            "partitions": [],
+        }
+        for topic in topics
+    }
+    for row in store.positions(list(found), using=using):
+        _add_position(found[row.topic_id], row, only_group)
+    return list(found.values())
+
+
+def _add_position(topic: dict[str, Any], row: store.Position, only_group: str | None) -> None:
+    partitions = topic["partitions"]
+    if not partitions or partitions[-1]["number"] != row.number:
+        partitions.append({"number": row.number, "log_start": row.log_start, "log_end": row.log_end, "groups": []})
+        topic["records"] += row.log_end - row.log_start
+    if row.group is None or only_group not in {None, row.group}:
+        return
+    if row.group not in topic["groups"]:
+        topic["groups"].append(row.group)
+    partitions[-1]["groups"].append(
+        {
+            "group": row.group,
+            "committed": row.committed,
+            "lag": row.lag,
+            "lag_seconds": row.lag_seconds,
+            "owner": row.owner,
+            "epoch": row.epoch,
+            "failing": _failing(row),
+        }
+    )
+
+
+def _failing(row: store.Position) -> dict[str, Any] | None:
+    if not row.attempts:
+        return None
+    return {
+        "offset": row.failing_offset,
+        "attempts": row.attempts,
+        "error": row.error,
+        "retry_in": max(0.0, row.retry_in or 0.0),
+    }
+
+
+def _worst_lag(topic: dict[str, Any]) -> tuple[float, str]:
+    ages = [g["lag_seconds"] or 0 for p in topic["partitions"] for g in p["groups"]]
+    return -max(ages, default=0), topic["name"]
+
+
+def _shown(record: store.Record) -> dict[str, Any]:
+    value = record.value or b""
+    return {
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp.isoformat(),
+        "key": record.key_text,
+        "value": _cut(value),
+        "size": len(value),
+        "content_type": record.content_type or "",
+        "truncated": len(value) > SHOWN_VALUE_BYTES,
+    }
+
+
+def _cut(value: bytes) -> str:
+    """The first bytes as text, or in hex where they are not UTF-8."""
+    start = value[:SHOWN_VALUE_BYTES]
+    try:
+        return start.decode()
+    except UnicodeDecodeError as error:
+        cut_in_a_character = len(value) > len(start) and error.start > len(start) - 4
+        return start.decode(errors="ignore") if cut_in_a_character else as_text(start) or ""
+
+
+def has_unread(group: str, topic: str, partition: int, *, using: str = "default") -> bool:
+    """Whether the group has not read the partition to its end."""
+    return bool(store.unread(group, topic, partition, using=using))
+
+
+def find_behind(groups: Sequence[str], *, limit: int, using: str = "default") -> list[store.Behind]:
+    """What the groups have not read to the end, that nobody holds and that waits for no retry."""
+    return store.behind(groups, limit=limit, using=using) if groups else []
+
+
+def holder_of(group: str, topic: str, partition: int, *, using: str = "default") -> str:
+    """The member that reads the partition now, or "nobody"."""
+    held = find_group_partition(group, topic, partition, using=using)
+    return (held.owner if held else None) or "nobody"
