@@ -1,0 +1,30 @@
+"""Wiring of the queue: discovery of what apps declare, its creation after migrate, its part in a worker."""
+
+import functools
+import sys
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
+
+
+class QueuesConfig(AppConfig):
+    name = "queues"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from mqsite import workers
+        from queues import consumer, receivers  # noqa: F401
+
+        autodiscover_modules("messaging", "consumers")
+        post_migrate.connect(create_declared, sender=self)
+        workers.register(renew=consumer.renew_leases, sweep=functools.partial(consumer.sweep, stop=workers.stopping))
+
+
+def create_declared(using: str, verbosity: int = 1, **_: Any) -> None:
+    from queues import selectors, services
+
+    said = services.create_declared(using=using) + selectors.drift(using=using)
+    if verbosity:
+        sys.stdout.writelines(f"  {sentence}\n" for sentence in said)

@@ -1,0 +1,152 @@
+"""Questions to the queue that change nothing. Shapes are ready for JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mqsite.registry import list_differences
+from queues import store
+from queues.declarations import queues as declared_queues
+from queues.errors import QueueNotFound
+from queues.models import Message, Queue
+
+COUNT_LIMIT = 10_000
+MOST_CARDS = 24
+SHOWN_DETAIL_CHARACTERS = 2_000  # the end of an error says most
+BEHIND_SECONDS = 60.0  # waits are ranked by this much, so that a page does not reorder while it is looked at
+
+STATES = {state: state.name.lower() for state in Message.State}
+
+
+def locate_queue(queue: str, *, using: str = "default") -> store.Located:
+    located = store.locate(queue, using=using)
+    if located is None:
+        raise QueueNotFound(queue=queue)
+    return located
+
+
+def overview(limit: int = 20, *, using: str = "default") -> list[dict[str, Any]]:
+    """The queues whose messages wait longest, then the rest by name."""
+    queues = {queue.id: queue for queue in _queues(using)[: limit * 5]}
+    depths = sorted(_depths(list(queues), using=using), key=lambda d: _longest_wait(d, queues[d.queue_id].name))
+    return _describe([queues[d.queue_id] for d in depths[:limit]], depths[:limit], using=using)
+
+
+def describe_queue(name: str, *, using: str = "default") -> dict[str, Any]:
+    queue = require_queue(name, using=using)
+    return _describe([queue], _depths([queue.id], using=using), using=using)[0]
+
+
+def count_messages(names: Sequence[str], *, using: str = "default") -> dict[str, dict[str, int]]:
+    """The counts of each queue by state, none above COUNT_LIMIT."""
+    found = {queue.id: queue.name for queue in _queues(using).filter(name__in=names)}
+    return {found[d.queue_id]: _counts(d) for d in _depths(list(found), using=using)}
+
+
+def peek(queue: str, state: str, *, limit: int, using: str = "default") -> list[store.Message]:
+    """The first messages in a state, in the order of their cards. They stay as they are."""
+    found = require_queue(queue, using=using)
+    cards = store.cards([found.id], limit=limit, detail_characters=0, using=using)
+    ids = [card.id for card in cards if STATES[Message.State(card.state)] == state]
+    return sorted(store.peek(queue, ids, using=using), key=lambda message: ids.index(message.id))
+
+
+def require_queue(name: str, *, using: str = "default") -> Queue:
+    queue: Queue | None = _queues(using).filter(name=name).first()
+    if queue is None:
+        raise QueueNotFound(queue=name)
+    return queue
+
+
+def find_waiting(queues: Sequence[str], *, limit: int, using: str = "default") -> list[str]:
+    """Those of the queues that have something to receive."""
+    return store.waiting(queues, limit=limit, using=using) if queues else []
+
+
+def drift(*, using: str = "default") -> list[str]:
+    """A sentence for each difference between what is declared in code and what the database holds."""
+    found = []
+    stored = {queue.name: queue for queue in _queues(using).filter(name__in=[q.name for q in declared_queues])}
+    for queue in declared_queues:
+        row = stored.get(queue.name)
+        found += list_differences(
+            f"Queue {queue.name}",
+            ("owner", "lease_seconds", "max_receives"),
+            (queue.owner, queue.lease_seconds, queue.max_receives),
+            row and (row.owner.name, row.lease_seconds, row.max_receives),
+        )
+    return found
+
+
+def _queues(using: str) -> Any:
+    return Queue.objects.using(using).select_related("owner")
+
+
+def _depths(queue_ids: list[int], *, using: str) -> list[store.Depth]:
+    return store.depth(queue_ids, limit=COUNT_LIMIT, using=using)
+
+
+def _longest_wait(depth: store.Depth, name: str) -> tuple[float, str]:
+    return -((depth.oldest_ready_seconds or 0.0) // BEHIND_SECONDS), name
+
+
+def _describe(queues: list[Queue], depths: list[store.Depth], *, using: str) -> list[dict[str, Any]]:
+    by_queue = {depth.queue_id: depth for depth in depths}
+    cards: dict[int, dict[str, list[dict[str, Any]]]] = {
+        queue.id: {state: [] for state in STATES.values()} for queue in queues
+    }
+    for card in store.cards(list(cards), limit=MOST_CARDS, detail_characters=SHOWN_DETAIL_CHARACTERS, using=using):
+        state = STATES[Message.State(card.state)]
+        cards[card.queue_id][state].append(_DRAWN[state](card))
+    return [
+        {
+            "name": queue.name,
+            "owner": queue.owner.name,
+            "description": queue.description,
+            "lease_seconds": queue.lease_seconds,
+            "max_receives": queue.max_receives,
+            "paused": False,
+            "counts": _counts(by_queue[queue.id]),
+            "count_limit": COUNT_LIMIT,
+            "oldest_ready_seconds": _since(by_queue[queue.id].oldest_ready_seconds),
+            "cards": cards[queue.id],
+        }
+        for queue in queues
+    ]
+
+
+def _counts(depth: store.Depth) -> dict[str, int]:
+    return {"scheduled": depth.scheduled, "ready": depth.ready, "leased": depth.leased, "dead": depth.dead}
+
+
+def _draw_scheduled(card: store.Card) -> dict[str, Any]:
+    return {**_name(card), "due_in": _since(card.seconds)}
+
+
+def _draw_ready(card: store.Card) -> dict[str, Any]:
+    return {**_name(card), "age": _since(card.seconds), "receives": card.receives}
+
+
+def _draw_leased(card: store.Card) -> dict[str, Any]:
+    return {**_name(card), "worker": card.holder, "lease_left": _since(card.seconds), "receives": card.receives}
+
+
+def _draw_dead(card: store.Card) -> dict[str, Any]:
+    return {
+        **_name(card),
+        "died_at": card.died_at.isoformat() if card.died_at else None,
+        "reason": card.reason or "",
+        "detail": card.detail or "",
+        "receives": card.receives,
+    }
+
+
+_DRAWN = {"scheduled": _draw_scheduled, "ready": _draw_ready, "leased": _draw_leased, "dead": _draw_dead}
+
+
+def _name(card: store.Card) -> dict[str, Any]:
+    return {"id": card.id, "label": card.group_key or str(card.id)}
+
+
+def _since(seconds: float | None) -> float | None:
+    """Never negative: what is due this moment has 0 seconds left."""
+    return None if seconds is None else max(0.0, seconds)

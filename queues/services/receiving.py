@@ -1,0 +1,146 @@
+"""The one consuming boundary receives, and says what became of each message."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.conf import settings
+
+from mqsite.announce import announce
+from mqsite.errors import Invalid
+from queues import selectors, signals, store
+from queues.declarations import MOST_LEASE_SECONDS, Queue
+from queues.errors import ConsumerNotOwner, LeaseLost
+from queues.services.moves import announce_moved
+from queues.services.sending import MAX_DELAY_SECONDS, require_seconds
+
+MAX_RECEIVE_MESSAGES = 1_000
+MAX_HOLDER_CHARACTERS = 249
+MAX_ERROR_CHARACTERS = 10_000
+LEAST_LEASE_SECONDS = 0.001
+
+
+def receive(
+    queue: Queue | str,
+    *,
+    holder: str,
+    max_messages: int = 10,
+    lease_seconds: float | None = None,
+    boundary: str | None = None,
+    using: str = "default",
+) -> store.Lease | None:
+    """Lease up to `max_messages`, as the boundary of the declared queue (or `boundary`); None if none is ready.
+
+    Until the lease expires nobody else gets them. Each receive is counted.
+    """
+    if not 1 <= max_messages <= MAX_RECEIVE_MESSAGES:
+        raise Invalid(reason=f"max_messages is {max_messages}; allowed are 1 to {MAX_RECEIVE_MESSAGES:,}.")
+    if not 1 <= len(holder) <= MAX_HOLDER_CHARACTERS:
+        raise Invalid(reason=f"holder has {len(holder)} characters; allowed are 1 to {MAX_HOLDER_CHARACTERS}.")
+    name = str(queue)
+    located = selectors.locate_queue(name, using=using)
+    acting = queue.owner if isinstance(queue, Queue) else boundary
+    if acting != located.owner:
+        raise ConsumerNotOwner(owner=located.owner, verb="handles", name=name, boundary=acting or "nobody")
+    lease = store.receive(
+        name,
+        queue_id=located.queue_id,
+        most=max_messages,
+        alone_from=located.max_receives - 1,
+        holder=holder,
+        seconds=located.lease_seconds if lease_seconds is None else _require_lease_seconds(lease_seconds),
+        using=using,
+    )
+    if lease is not None:
+        named = [store.Named(m.id, m.group_key) for m in lease.messages]
+        full = len(named) == max_messages
+        announce(signals.messages_received, queue=name, messages=named, full=full, using=using)
+    return lease
+
+
+def ack(token: UUID, ids: Sequence[int], *, queue: Queue | str, using: str = "default") -> list[int]:
+    """Acknowledge: the messages are gone. The ids whose lease was lost, for which nothing changed."""
+    return _ack(token, _require_ids(ids), str(queue), using)
+
+
+def ack_handled(message: store.Message, *, using: str = "default") -> None:
+    """Acknowledge as the LAST statement of a handler's transaction; LeaseLost rolls that back."""
+    if message.lease is None or _ack(message.lease, [message.id], message.queue, using):
+        raise LeaseLost(lost=[message.id], queue=message.queue)
+
+
+def nack(
+    token: UUID,
+    ids: Sequence[int],
+    *,
+    queue: Queue | str,
+    delay_seconds: float = 0.0,
+    error: str = "",
+    using: str = "default",
+) -> list[int]:
+    """Give back to be received again after a delay, or to the dead letters after too many receives.
+
+    Answers the ids whose lease was lost, for which nothing changed.
+    """
+    delay = require_seconds("delay_seconds", delay_seconds, least=0.0, most=MAX_DELAY_SECONDS)
+    return _nack(token, _require_ids(ids), delay, error, str(queue), using)
+
+
+def reject(
+    token: UUID, ids: Sequence[int], *, queue: Queue | str, error: str = "", using: str = "default"
+) -> list[int]:
+    """Send to the dead letters at once. Answers the lost ids, as nack does."""
+    return _nack(token, _require_ids(ids), None, error, str(queue), using)
+
+
+def extend(
+    token: UUID,
+    ids: Sequence[int],
+    *,
+    queue: Queue | str,
+    lease_seconds: float | None = None,
+    using: str = "default",
+) -> list[int]:
+    """Let the whole lease last `lease_seconds` (or the queue's) from now. Answers the lost ids."""
+    wanted = _require_ids(ids)
+    seconds = None if lease_seconds is None else _require_lease_seconds(lease_seconds)
+    covered = store.extend(token, wanted, seconds=seconds, queue=str(queue), using=using)
+    return _missing(wanted, covered)
+
+
+def give_back(token: UUID, ids: Sequence[int], *, queue: Queue | str, using: str = "default") -> None:
+    """Put back in its place, uncharged, what nobody began to handle. What was lost stays lost."""
+    announce_moved(store.give_back(token, _require_ids(ids), queue=str(queue), using=using), using=using)
+
+
+def renew_leases(holder: str, *, tokens: Sequence[UUID] | None = None, using: str = "default") -> int:
+    """Keep what the holder works on (all its leases, or those of `tokens`); how many leases that is."""
+    return store.renew(holder, tokens=tokens, least_seconds=settings.MQSITE_MEMBER_SECONDS, using=using)
+
+
+def _ack(token: UUID, ids: list[int], queue: str, using: str) -> list[int]:
+    acked = store.ack(token, ids, queue=queue, using=using)
+    if acked:
+        announce(signals.messages_acked, queue=queue, messages=acked, using=using)
+    return _missing(ids, [m.id for m in acked])
+
+
+def _nack(token: UUID, ids: list[int], delay: float | None, error: str, queue: str, using: str) -> list[int]:
+    said = error[-MAX_ERROR_CHARACTERS:].replace("\0", "")
+    moved = store.nack(token, ids, delays=[delay] * len(ids), errors=[said] * len(ids), queue=queue, using=using)
+    announce_moved(moved, using=using)
+    return _missing(ids, [m.id for m in moved])
+
+
+def _missing(ids: list[int], found: list[int]) -> list[int]:
+    return [id_ for id_ in ids if id_ not in set(found)]
+
+
+def _require_ids(ids: Sequence[int]) -> list[int]:
+    """Each once, in order."""
+    if not 1 <= len(ids) <= MAX_RECEIVE_MESSAGES:
+        raise Invalid(reason=f"There are {len(ids)} ids; allowed are 1 to {MAX_RECEIVE_MESSAGES:,}.")
+    return list(dict.fromkeys(ids))
+
+
+def _require_lease_seconds(seconds: float) -> float:
+    return require_seconds("lease_seconds", seconds, least=LEAST_LEASE_SECONDS, most=MOST_LEASE_SECONDS)

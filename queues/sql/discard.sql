@@ -1,0 +1,8 @@
+-- All that is left of a queue whose row is deleted already. Lease rows first, see ack.sql: the count is
+-- there to have them locked before the first message is.
+WITH l AS MATERIALIZED (
+    SELECT id FROM queues_lease WHERE queue_id = %(queue_id)s FOR UPDATE
+), ended AS (
+    DELETE FROM queues_lease WHERE id = ANY (ARRAY(SELECT id FROM l))
+)
+DELETE FROM queues_message WHERE queue_id = %(queue_id)s AND (SELECT count(*) FROM l) >= 0

@@ -1,0 +1,37 @@
+-- Takes up to `most` ready messages under one new lease, the highest priority first, then by position.
+-- A function only because SET pins the plan without touching the caller's session: with stale
+-- statistics the planner would scan and sort the table. The update goes by ctid: the rows were locked
+-- just now in this statement. From `alone_from` receives on a message is taken alone: if it kills its
+-- worker once more, it dies without its neighbours.
+CREATE OR REPLACE FUNCTION queues_receive(
+    queue_ int, most int, alone_from int, holder_ text, seconds float8
+) RETURNS TABLE (
+    token uuid, expires_at timestamptz, id bigint, payload bytea, content_type text, headers text, group_key text,
+    priority smallint, receives smallint, enqueued_at timestamptz, sender text
+) LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    token_ uuid := uuidv7();
+    until_ timestamptz := clock_timestamp() + make_interval(secs => seconds);
+BEGIN
+    RETURN QUERY
+    WITH picked AS MATERIALIZED (
+        SELECT r.place, row_number() OVER so_far AS nth, bool_or(r.receives >= alone_from) OVER so_far AS alone
+        FROM (SELECT m.ctid AS place, m.receives FROM queues_message m
+              WHERE m.queue_id = queue_ AND m.state = 0
+              ORDER BY m.priority DESC, m.position LIMIT most FOR UPDATE SKIP LOCKED) r
+        WINDOW so_far AS (ROWS UNBOUNDED PRECEDING)
+    ), taken AS (
+        UPDATE queues_message m SET state = 1, receives = m.receives + 1, lease_id = token_
+        WHERE m.ctid = ANY (ARRAY(SELECT p.place FROM picked p WHERE p.nth = 1 OR NOT p.alone))
+        RETURNING m.*
+    ), lease AS (
+        INSERT INTO queues_lease (id, queue_id, holder, expires_at, message_ids)
+        SELECT token_, queue_, holder_, until_, array_agg(t.id) FROM taken t HAVING count(*) > 0
+    )
+    SELECT token_, until_, t.id, t.payload, t.content_type, t.headers, t.group_key, t.priority, t.receives,
+           t.enqueued_at, t.sender
+    FROM taken t ORDER BY t.priority DESC, t.position;
+END $$;

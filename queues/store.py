@@ -1,0 +1,214 @@
+"""The only door to raw SQL of the queue: one function per statement in sql/."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+
+from mqsite.errors import MessagingError, ReadCommittedRequired
+from mqsite.payloads import as_text
+from mqsite.sql import fetch_all, statement
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as it is received. `payload` is the sender's bytes."""
+
+    queue: str
+    lease: UUID | None  # None where it was only looked at
+    id: int
+    payload: bytes
+    content_type: str | None
+    raw_headers: str | None
+    group_key: str | None
+    priority: int
+    receives: int  # this one included
+    enqueued_at: datetime
+    sender: str  # the boundary that sent it, or ""
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """In the sender's order; a name may come several times."""
+        return [(name, value) for name, value in json.loads(self.raw_headers)] if self.raw_headers else []
+
+    @property
+    def text(self) -> str | None:
+        """The payload as text, or in hex where it is not UTF-8."""
+        return as_text(self.payload)
+
+    def json(self) -> Any:
+        """The payload parsed as JSON."""
+        return json.loads(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to messages until it expires. The token is what ack, nack and extend are asked with."""
+
+    token: UUID
+    queue: str
+    expires_at: datetime
+    messages: list[Message]
+
+
+class Batch(NamedTuple):
+    """Messages to send, in order."""
+
+    payloads: list[bytes]
+    content_types: list[str | None]
+    headers: list[str | None]
+    group_keys: list[str | None]
+    priorities: list[int]
+    delays: list[float]
+
+
+class Located(NamedTuple):
+    queue_id: int
+    owner: str
+    lease_seconds: int
+    max_receives: int
+
+
+class Named(NamedTuple):
+    """What a page calls a message by."""
+
+    id: int
+    group_key: str | None
+
+
+class Moved(NamedTuple):
+    """A message that left a lease, a schedule or the dead letters, and the state it is in now."""
+
+    queue: str
+    id: int
+    group_key: str | None
+    state: int
+
+
+class Depth(NamedTuple):
+    queue_id: int
+    scheduled: int
+    ready: int
+    leased: int
+    dead: int
+    oldest_ready_seconds: float | None
+
+
+class Card(NamedTuple):
+    queue_id: int
+    state: int
+    id: int
+    group_key: str | None
+    receives: int
+    reason: str | None
+    detail: str | None
+    seconds: float | None  # scheduled: until it is due; ready: since when; leased: until it expires
+    holder: str | None
+    died_at: datetime | None
+
+
+def _isolation_refused(error: psycopg.Error) -> MessagingError:
+    return ReadCommittedRequired(verb="Sending", isolation="another isolation level", what="queue")
+
+
+_REFUSALS = {"MQ001": _isolation_refused}
+
+
+def _run(name: str, using: str, **params: Any) -> list[tuple[Any, ...]]:
+    return fetch_all(using, statement("queues", name), params, refusals=_REFUSALS)
+
+
+def send(queue: str, batch: Batch, *, sender: str, using: str) -> list[int]:
+    """The ids in the batch's order; none = there is no such queue."""
+    return [id_ for (id_,) in _run("send", using, queue=queue, sender=sender, **batch._asdict())]
+
+
+def locate(queue: str, *, using: str) -> Located | None:
+    rows = _run("locate", using, queue=queue)
+    return Located(*rows[0]) if rows else None
+
+
+def receive(
+    queue: str, *, queue_id: int, most: int, alone_from: int, holder: str, seconds: float, using: str
+) -> Lease | None:
+    """Up to `most` messages in the order to handle them; None = nothing is ready."""
+    rows = _run(
+        "receive", using, queue_id=queue_id, most=most, alone_from=alone_from, holder=holder, seconds=float(seconds)
+    )
+    if not rows:
+        return None
+    token, expires_at, *_ = rows[0]
+    return Lease(token, queue, expires_at, [Message(queue, token, *row) for _, _, *row in rows])
+
+
+def ack(token: UUID, ids: Sequence[int], *, queue: str, using: str) -> list[Named]:
+    """What was acknowledged and is gone now."""
+    return [Named(*row) for row in _run("ack", using, token=token, ids=list(ids), queue=queue)]
+
+
+def nack(
+    token: UUID,
+    ids: Sequence[int],
+    *,
+    delays: Sequence[float | None],
+    errors: Sequence[str],
+    queue: str,
+    using: str,
+) -> list[Moved]:
+    """Give back, each after its delay in seconds; None rejects."""
+    rows = _run("nack", using, token=token, ids=list(ids), delays=list(delays), errors=list(errors), queue=queue)
+    return [Moved(*row) for row in rows]
+
+
+def give_back(token: UUID, ids: Sequence[int], *, queue: str, using: str) -> list[Moved]:
+    return [Moved(*row) for row in _run("give_back", using, token=token, ids=list(ids), queue=queue)]
+
+
+def extend(token: UUID, ids: Sequence[int], *, seconds: float | None, queue: str, using: str) -> list[int]:
+    """Those of the ids that the lease still covers."""
+    rows = _run("extend", using, token=token, ids=list(ids), seconds=seconds, queue=queue)
+    return [id_ for (id_,) in rows]
+
+
+def renew(holder: str, *, tokens: Sequence[UUID] | None, least_seconds: float, using: str) -> int:
+    """How many leases the holder goes on holding."""
+    chosen = None if tokens is None else list(tokens)
+    return len(_run("renew", using, holder=holder, tokens=chosen, least_seconds=float(least_seconds)))
+
+
+def reap(*, limit: int, using: str) -> list[Moved]:
+    return [Moved(*row) for row in _run("reap", using, limit=limit)]
+
+
+def promote(*, limit: int, using: str) -> list[Moved]:
+    return [Moved(*row) for row in _run("promote", using, limit=limit)]
+
+
+def redrive(queue: str, *, ids: Sequence[int] | None, limit: int, using: str) -> list[Moved]:
+    chosen = None if ids is None else list(ids)
+    return [Moved(*row) for row in _run("redrive", using, queue=queue, ids=chosen, limit=limit)]
+
+
+def discard(queue_id: int, *, using: str) -> None:
+    _run("discard", using, queue_id=queue_id)
+
+
+def waiting(queues: Sequence[str], *, limit: int, using: str) -> list[str]:
+    return [name for (name,) in _run("waiting", using, queues=list(queues), limit=limit)]
+
+
+def depth(queue_ids: Sequence[int], *, limit: int, using: str) -> list[Depth]:
+    return [Depth(*row) for row in _run("depth", using, queue_ids=list(queue_ids), limit=limit)]
+
+
+def cards(queue_ids: Sequence[int], *, limit: int, detail_characters: int, using: str) -> list[Card]:
+    rows = _run("cards", using, queue_ids=list(queue_ids), limit=limit, detail_characters=detail_characters)
+    return [Card(*row) for row in rows]
+
+
+def peek(queue: str, ids: Sequence[int], *, using: str) -> list[Message]:
+    return [Message(queue, *row) for row in _run("peek", using, queue=queue, ids=list(ids))]

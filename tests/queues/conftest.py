@@ -1,0 +1,50 @@
+"""Fixtures of the queue's tests."""
+
+from collections.abc import Callable
+
+import pytest
+
+from queues import declarations, handlers, services
+from queues.declarations import Queue
+from queues.models import Lease
+from queues.store import Lease as Leased
+
+Receive = Callable[..., Leased]
+
+
+@pytest.fixture
+def registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test declares is forgotten after it; what the applications declare is not seen in it."""
+    for registry in (declarations.queues, handlers.handled):
+        monkeypatch.setattr(registry, "_entries", {})
+        monkeypatch.setattr(registry, "clashes", [])
+
+
+@pytest.fixture
+def bookings(registries: None, db: None) -> Queue:
+    """A queue that sales handles: declared, and created."""
+    queue = Queue("bookings", owner="sales", lease_seconds=30, max_receives=3)
+    services.create_queue(queue.name, owner=queue.owner, lease_seconds=30, max_receives=3)
+    return queue
+
+
+@pytest.fixture
+def receive(bookings: Queue) -> Receive:
+    """Receives from bookings what must be there."""
+
+    def receive_some(max_messages: int = 10, holder: str = "worker-1") -> Leased:
+        lease = services.receive(bookings, holder=holder, max_messages=max_messages)
+        assert lease is not None, "nothing is ready"
+        return lease
+
+    return receive_some
+
+
+@pytest.fixture
+def expire() -> Callable[[Leased], None]:
+    """Sets the end of a lease back, as if its holder had been silent for long."""
+
+    def set_back(lease: Leased) -> None:
+        assert Lease.objects.filter(id=lease.token).update(expires_at="2000-01-01T00:00Z") == 1
+
+    return set_back

@@ -1,0 +1,136 @@
+"""The plans of the hot statements: index scans that cost the same however much stands."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+
+from queues import selectors, services
+from queues.declarations import Queue
+from queues.models import Message
+from tests.plans import plan_of, scans
+from tests.queues.conftest import Receive
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FILL = """
+    INSERT INTO queues_message (queue_id, state, priority, position, due_at, sender, payload)
+    SELECT %s, (ARRAY[0, 0, 0, 2, 4])[1 + n %% 5], n %% 3, n, now() + n * interval '1 min', '', 'x'
+    FROM generate_series(1, 30000) n"""
+
+
+@pytest.fixture(params=["fresh statistics", "statistics of an empty table"])
+def standing(bookings: Queue, request: pytest.FixtureRequest) -> int:
+    """Thirty thousand messages in three states; the id of their queue."""
+    queue_id = selectors.locate_queue("bookings").queue_id
+    with connection.cursor() as cursor:
+        if request.param == "statistics of an empty table":
+            cursor.execute("ANALYZE queues_message, queues_lease")
+        cursor.execute(FILL, [queue_id])
+        if request.param == "fresh statistics":
+            cursor.execute("ANALYZE queues_message, queues_lease")
+    return queue_id
+
+
+COUNTERS = ("seq_scan", "idx_scan", "idx_tup_fetch")
+
+
+@contextmanager
+def counted() -> Iterator[dict[str, int]]:
+    """How the message table was read, counted by PostgreSQL inside one transaction."""
+    found: dict[str, int] = {}
+    with transaction.atomic():
+        before = _counters()
+        yield found
+        found.update({name: now - then for name, now, then in zip(COUNTERS, _counters(), before, strict=True)})
+        transaction.set_rollback(True)
+
+
+def _counters() -> tuple[int, ...]:
+    """Since the session last told the server's statistics, which it does between transactions."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(COUNTERS)} FROM pg_stat_xact_user_tables WHERE relname = 'queues_message'")
+        return tuple(cursor.fetchone())
+
+
+def message_scans(name: str, **params: Any) -> set[str]:
+    return scans(plan_of("queues", name, **params))["queues_message"] - {"ModifyTable"}
+
+
+def test_a_receive_reads_the_front_of_the_ready_index(bookings: Queue, standing: int) -> None:
+    with counted() as read:
+        lease = services.receive(bookings, holder="a", max_messages=10)
+        assert lease is not None
+        assert [m.priority for m in lease.messages] == [2] * 10
+    assert (read["seq_scan"], read["idx_scan"]) == (0, 1)
+    assert read["idx_tup_fetch"] <= 10
+
+
+def test_an_ack_looks_its_messages_up_by_id(standing: int, receive: Receive) -> None:
+    lease = receive(10)
+    found = message_scans("ack", token=lease.token, ids=[m.id for m in lease.messages], queue="bookings")
+    assert found == {"queues_message_pkey"}
+
+
+@pytest.mark.parametrize("name", ["nack", "give_back", "extend"])
+def test_what_else_a_holder_does_looks_messages_up_by_id(standing: int, receive: Receive, name: str) -> None:
+    lease = receive(10)
+    ids = [m.id for m in lease.messages]
+    extra = {"delays": [1.0] * 10, "errors": [""] * 10, "seconds": None}
+    found = message_scans(name, token=lease.token, ids=ids, queue="bookings", **extra)
+    assert found == {"queues_message_pkey"}
+
+
+def test_a_reap_looks_messages_up_by_id(standing: int, receive: Receive) -> None:
+    receive(10)
+    found = message_scans("reap", limit=100)
+    assert found == {"queues_message_pkey"}
+
+
+def test_a_promotion_reads_what_is_due_and_no_more(bookings: Queue, standing: int) -> None:
+    Message.objects.filter(id__in=Message.objects.filter(state=2).order_by("due_at")[:5]).update(
+        due_at="2000-01-01T00:00Z"
+    )
+    with counted() as read:
+        assert services.promote() == 5
+    assert read["seq_scan"] == 0
+    assert read["idx_tup_fetch"] <= 20
+
+
+def test_a_redrive_reads_the_front_of_the_dead_index(bookings: Queue, standing: int) -> None:
+    with counted() as read:
+        assert services.redrive(bookings, limit=5, actor="ann") == 5
+    assert read["seq_scan"] == 0
+    assert read["idx_tup_fetch"] <= 20
+
+
+def test_the_pages_count_no_further_than_the_limit_and_scan_no_table(
+    bookings: Queue, standing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selectors, "COUNT_LIMIT", 100)
+    services.receive(bookings, holder="a", max_messages=10)
+    with counted() as read:
+        queue = selectors.describe_queue("bookings")
+        assert selectors.find_waiting(["bookings"], limit=10) == ["bookings"]
+    assert queue["counts"] == {"scheduled": 100, "ready": 100, "leased": 10, "dead": 100}
+    assert read["seq_scan"] == 0
+    assert read["idx_tup_fetch"] < 1_000
+
+
+def test_the_depth_of_one_queue_reads_past_no_others(bookings: Queue, standing: int) -> None:
+    services.create_queue("quiet", owner="sales")
+    services.send("quiet", 1, delay_seconds=60)
+    with counted() as read:
+        assert selectors.describe_queue("quiet")["counts"]["scheduled"] == 1
+    assert read["seq_scan"] == 0
+    assert read["idx_tup_fetch"] < 20
+
+
+def test_a_lost_lease_reads_no_message(standing: int) -> None:
+    with counted() as read:
+        services.ack(uuid4(), list(range(1, 100)), queue="bookings")
+    assert read["seq_scan"] == 0
+    assert read["idx_tup_fetch"] <= 99

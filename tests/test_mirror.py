@@ -1,0 +1,43 @@
+"""One house, built twice: both halves have the same rooms, and one store function per statement."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HALVES = ("logs", "queues")
+OWN = {"logs": {"partitioner.py", "forms.py"}, "queues": set[str]()}
+
+
+def rooms(half: str) -> set[str]:
+    files = {path.name for path in (ROOT / half).glob("*.py")}
+    return (files | {path.name for path in (ROOT / half).iterdir() if (path / "__init__.py").exists()}) - OWN[half]
+
+
+def test_both_halves_have_the_same_rooms() -> None:
+    assert rooms("logs") == rooms("queues")
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_each_statement_has_one_store_function_of_its_name(half: str) -> None:
+    functions = {node.name for node in _functions(half) if not node.name.startswith("_")}
+    assert functions == {path.stem for path in (ROOT / half / "sql").glob("*.sql")}
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_each_statement_opens_with_the_reason_for_its_shape(half: str) -> None:
+    files = list((ROOT / half / "sql").rglob("*.sql"))
+    assert files
+    assert [f.name for f in files if not f.read_text().startswith("-- ")] == []
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_statements_keep_to_their_length(half: str) -> None:
+    lengths = {path.name: path.read_text().count("\n") for path in (ROOT / half / "sql").rglob("*.sql")}
+    assert {n: size for n, size in lengths.items() if size > (80 if n[0].isdigit() else 40)} == {}
+
+
+def _functions(half: str) -> list[ast.FunctionDef]:
+    tree = ast.parse((ROOT / half / "store.py").read_text())
+    return [node for node in tree.body if isinstance(node, ast.FunctionDef)]
