@@ -1,0 +1,1 @@
+"""What `bin/up` and the tests stand on: real servers and child processes. Knows nothing of Django."""

@@ -1,0 +1,38 @@
+"""Fixtures for all tests. The servers come from `mqsite.stack.pytest_plugin`."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from mqsite.stack.servers import TemporaryServers
+from tests.house import House, drop_templates
+
+
+@pytest.fixture(scope="module")
+def house(request: pytest.FixtureRequest) -> Iterator[House]:
+    """A house with web, one worker and beat. A module may set HOUSE_ENVIRONMENT for its processes."""
+    house = House(environment=getattr(request.module, "HOUSE_ENVIRONMENT", None))
+    try:
+        house.start_web()
+        house.start_worker("worker")
+        house.start_beat()
+        yield house
+    finally:
+        house.close()
+
+
+@pytest.fixture
+def private_stack() -> Iterator[TemporaryServers]:
+    """A PostgreSQL and a Valkey of the test's own, to kill, flush and start again."""
+    servers = TemporaryServers()
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_dropped() -> Iterator[None]:
+    yield
+    drop_templates()
