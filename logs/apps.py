@@ -14,20 +14,24 @@ class LogsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from logs import consumer, receivers, services  # noqa: F401
+        from logs import consumer, receivers  # noqa: F401
         from mqsite import workers
 
         autodiscover_modules("messaging", "consumers")
         post_migrate.connect(create_declared, sender=self)
         workers.register(
-            renew=lambda: services.renew_partitions(workers.name()),
+            renew=consumer.renew_partitions,
             sweep=functools.partial(consumer.sweep, stop=workers.stopping),
         )
 
 
 def create_declared(using: str, verbosity: int = 1, **_: Any) -> None:
     from logs import handlers, selectors, services
+    from logs.models import Topic
+    from mqsite import sql
 
+    if not sql.has_table(using, Topic._meta.db_table):
+        return  # this run migrated something else
     said = services.create_declared(using=using)
     for subscription in handlers.subscriptions:
         said += services.subscribe_declared(subscription.group, subscription.topic, using=using)

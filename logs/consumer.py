@@ -8,12 +8,13 @@ from collections.abc import Callable
 from django.db import DEFAULT_DB_ALIAS, transaction
 
 from logs import selectors, services
-from logs.errors import Fenced, NotSubscribed
+from logs.errors import Fenced
 from logs.handlers import Reads, Subscription, subscriptions
 from logs.services import Assignment
 from logs.store import Behind, Record
 from mqsite import sql, workers
 from mqsite.boundaries import require_owner
+from mqsite.errors import MessagingError
 from mqsite.retry import backoff_seconds
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 BATCH_RECORDS = 100
 DRAIN_SECONDS = 10.0  # then the next in line gets the worker
 SWEEP_PARTITIONS = 1_000
+
+# What this process reads, by group partition. What a drain left behind with a lost database expires.
+_read: set[int] = set()
 
 
 def drain(group: str, topic: str, partition: int, *, stop: Callable[[], bool]) -> bool:
@@ -40,9 +44,11 @@ def drain(group: str, topic: str, partition: int, *, stop: Callable[[], bool]) -
         assignment = services.acquire_partition(group, topic, partition, member=workers.name())
         if assignment is None:
             return False
+        _read.add(assignment.group_partition_id)
         try:
             going_on = _read_on(assignment, subscription, lambda: stop() or time.monotonic() > deadline)
         finally:
+            _read.discard(assignment.group_partition_id)
             services.release_partition(assignment)
         if not going_on:
             return False
@@ -60,11 +66,16 @@ def sweep(*, stop: Callable[[], bool]) -> int:
     return len(found)
 
 
+def renew_partitions() -> int:
+    """The heartbeat: keep what this process reads, however slow its handlers are."""
+    return services.renew_partitions(workers.name(), list(_read))
+
+
 def _drain_quietly(item: Behind, stop: Callable[[], bool]) -> None:
     try:
         drain(item.group, item.topic, item.partition, stop=stop)
-    except NotSubscribed:
-        logger.info("%s of %s was deleted while it was swept.", item.topic, item.group)
+    except MessagingError as refusal:  # deleted, or of another owner: the other partitions go on
+        logger.warning("%s of %s was not swept: %s", item.topic, item.group, refusal)
 
 
 def _read_on(assignment: Assignment, subscription: Subscription, stop: Callable[[], bool]) -> bool:

@@ -194,9 +194,9 @@ def position(group_partition_id: int, *, using: str) -> tuple[int | None, int]:
     return committed, log_start
 
 
-def renew(member: str, *, seconds: float, using: str) -> int:
+def renew(member: str, *, group_partition_ids: Sequence[int], seconds: float, using: str) -> int:
     """How many partitions the member goes on holding."""
-    return len(_run("renew", using, member=member, seconds=seconds))
+    return len(_run("renew", using, member=member, group_partition_ids=list(group_partition_ids), seconds=seconds))
 
 
 def release(group_partition_id: int, *, epoch: int, using: str) -> bool:

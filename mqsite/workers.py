@@ -24,6 +24,7 @@ from mqsite.models import WorkerProcess
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 15.0
+FORGET_SECONDS = 600.0  # how long a process that died is still known by name
 
 Job = Callable[[], object]
 
@@ -71,6 +72,7 @@ def beat() -> None:
 
 def sweep() -> None:
     """Look for work that no wake-up announced, and do it."""
+    forget_dead(FORGET_SECONDS)
     for look in _sweeps:
         look()
 

@@ -12,6 +12,7 @@ from logs.models import ConsumerGroup, GroupPartition
 from mqsite.announce import announce
 from mqsite.boundaries import ensure_boundary, require_name
 from mqsite.errors import Invalid
+from mqsite.payloads import end_of_text
 
 MAX_ERROR_CHARACTERS = 10_000
 
@@ -92,9 +93,16 @@ def acquire_partition(
     )
 
 
-def renew_partitions(member: str, *, seconds: float | None = None, using: str = "default") -> int:
-    """Keep everything the member holds; how many partitions that is."""
-    return store.renew(member, seconds=seconds or settings.MQSITE_MEMBER_SECONDS, using=using)
+def renew_partitions(
+    member: str, group_partition_ids: Sequence[int], *, seconds: float | None = None, using: str = "default"
+) -> int:
+    """Keep what the member reads; how many of these partitions it still holds."""
+    return store.renew(
+        member,
+        group_partition_ids=group_partition_ids,
+        seconds=seconds or settings.MQSITE_MEMBER_SECONDS,
+        using=using,
+    )
 
 
 def release_partition(assignment: Assignment, *, using: str = "default") -> None:
@@ -143,7 +151,7 @@ def record_failure(
         assignment.group_partition_id,
         epoch=assignment.epoch,
         offset=offset,
-        error=error[-MAX_ERROR_CHARACTERS:].replace("\0", ""),
+        error=end_of_text(error, MAX_ERROR_CHARACTERS),
         retry_seconds=retry_seconds,
         using=using,
     )

@@ -183,3 +183,32 @@ def test_a_stopping_worker_ends_between_batches(handled_by: Callable[[Handler], 
     assert consumer.drain("billing", "orders", 0, stop=lambda: len(written()) >= 100) is True
     assert written() == list(range(100))
     assert (state()["committed"], state()["owner"]) == (100, None)
+
+
+def test_a_group_of_another_owner_does_not_end_the_sweep(handled_by: Callable[[Handler], None]) -> None:
+    services.create_topic("returns", owner="shop")
+    services.create_group("accounting", owner="accounting", topics=["returns"])
+    services.publish("returns", "x", boundary="shop")
+    subscribe(Group("accounting", owner="somebody-else"), "returns")(write)
+    handled_by(write)
+    publish(3)
+    try:
+        consumer.sweep(stop=lambda: False)
+    finally:
+        subscriptions._entries.pop(Reads("accounting", "returns"))
+        groups._entries.pop("accounting")
+    assert written() == [0, 1, 2]
+
+
+def test_a_slow_handler_keeps_its_partition(handled_by: Callable[[Handler], None]) -> None:
+    """The heartbeat renews what is being read, and nothing else."""
+    renewed: list[int] = []
+
+    def beat(record: Record) -> None:
+        renewed.append(elsewhere(consumer.renew_partitions))
+
+    handled_by(beat)
+    publish(2)
+    drain()
+    assert renewed == [1, 1]
+    assert consumer.renew_partitions() == 0

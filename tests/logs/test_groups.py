@@ -80,12 +80,12 @@ def test_a_silent_member_loses_its_partition_and_can_harm_nothing() -> None:
 
 
 def test_a_heartbeat_keeps_what_a_member_holds() -> None:
-    acquire(0)
-    acquire(1)
-    assert services.renew_partitions("a", seconds=60) == 2
-    assert services.renew_partitions("b", seconds=60) == 0
+    held = [acquire(0).group_partition_id, acquire(1).group_partition_id]
+    assert services.renew_partitions("a", held, seconds=60) == 2
+    assert services.renew_partitions("a", held[:1], seconds=60) == 1
+    assert services.renew_partitions("b", held, seconds=60) == 0
     expire()
-    assert services.renew_partitions("a", seconds=60) == 0
+    assert services.renew_partitions("a", held, seconds=60) == 0
 
 
 @pytest.mark.parametrize(("to", "position"), [("earliest", 0), ("latest", 10), (3, 3), (99, 10)])

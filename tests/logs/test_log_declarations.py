@@ -97,3 +97,10 @@ def test_two_different_declarations_of_one_name_fail_the_start() -> None:
 def test_names_follow_kafkas_rule(name: str) -> None:
     with pytest.raises(Invalid, match="use 1 to 249 of"):
         Topic(name, owner="shop")
+
+
+def test_migrating_to_zero_and_back_works() -> None:
+    call_command("migrate", "logs", "zero", verbosity=0)
+    call_command("migrate", verbosity=0)
+    services.create_topic("orders", owner="shop")
+    assert services.publish("orders", "x", boundary="shop") is not None

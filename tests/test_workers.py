@@ -1,0 +1,53 @@
+"""A worker process says that it is alive, and its timers outlive whatever their jobs do."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+from pytest_django import Settings
+
+from mqsite import workers
+from mqsite.models import WorkerProcess
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def jobs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Timers that run often, with a renewal and a sweep that note their calls and then fail."""
+    settings.MQSITE_HEARTBEAT_SECONDS = settings.MQSITE_SWEEP_SECONDS = 0.01
+    called: list[str] = []
+
+    def fail(name: str) -> None:
+        called.append(name)
+        raise KeyError(name)
+
+    monkeypatch.setattr(workers, "_renewals", [lambda: fail("renew")])
+    monkeypatch.setattr(workers, "_sweeps", [lambda: fail("sweep")])
+    workers.start_timers()
+    yield called
+    workers.stop_timers()
+    workers._stopped.clear()
+
+
+def test_timers_go_on_after_a_failure_and_leave_when_stopped(jobs: list[str]) -> None:
+    wait_until(lambda: jobs.count("renew") > 2 and jobs.count("sweep") > 2)
+    assert workers.count_alive()["alive"] == 1
+    workers.stop_timers()
+    assert WorkerProcess.objects.count() == 0
+
+
+def test_a_silent_process_counts_as_dead_and_is_forgotten_later() -> None:
+    workers.beat()
+    assert workers.count_alive()["alive"] == 1
+    _age(60)
+    assert workers.count_alive() == {"alive": 0, "slowest_heartbeat_seconds": None}
+    assert workers.forget_dead(600) == 0
+    _age(601)
+    assert workers.forget_dead(600) == 1
+
+
+def _age(seconds: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE mqsite_workerprocess SET seen_at = now() - make_interval(secs => %s)", [seconds])
