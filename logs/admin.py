@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models import BigIntegerField, Count, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Greatest
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -75,12 +75,12 @@ class OffsetAdmin(_Looked):
     def get_queryset(self, request: HttpRequest) -> QuerySet[GroupPartition]:
         newest = Commit.objects.filter(group_partition=OuterRef("pk")).order_by("-number").values("committed")[:1]
         last = Record.objects.filter(partition=OuterRef("partition_id")).order_by("-offset").values("offset")[:1]
-        start = F("partition__log_start")
+        start, big = F("partition__log_start"), BigIntegerField()
         return (
             super()
             .get_queryset(request)
             .annotate(newest=Subquery(newest))
-            .annotate(end=Greatest(Coalesce(Subquery(last) + 1, start), start))
+            .annotate(end=Greatest(Coalesce(Subquery(last) + 1, start, output_field=big), start, output_field=big))
             .annotate(behind=F("end") - Greatest(Coalesce(F("newest"), start), start))
         )
 
@@ -136,5 +136,6 @@ class OffsetAdmin(_Looked):
             except MessagingError as error:
                 self.message_user(request, f"Not reset: {error}", messages.ERROR)
             else:
-                said = f"{group} reads {topic} from {form.target} again on {len(numbers)} partitions."
+                at = ", ".join(map(str, numbers))
+                said = f"Reset: {group} goes on from {form.target} on {topic}, partitions {at}."
                 self.message_user(request, said, messages.SUCCESS)

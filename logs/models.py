@@ -99,6 +99,7 @@ class GroupPartition(models.Model):
 
     class Meta:
         db_table = "logs_group_partition"
+        verbose_name = "offset"
         ordering = ["group_id", "partition_id"]
         constraints = [models.UniqueConstraint(fields=["group", "partition"], name="logs_group_partition_once")]
 

@@ -107,6 +107,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "offset",
                 "db_table": "logs_group_partition",
                 "ordering": ["group_id", "partition_id"],
             },
