@@ -27,7 +27,7 @@ def encode(value: Any, content_type: str | None = None) -> tuple[bytes | None, s
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value), content_type or BYTES
     if isinstance(value, str):
-        return value.encode(), content_type or TEXT
+        return encode_text(value), content_type or TEXT
     return dump_json(value), content_type or JSON
 
 
@@ -38,7 +38,20 @@ def dump_json(value: Any) -> bytes:
         )
     except (TypeError, ValueError) as error:
         raise Invalid(reason=f"The value cannot be written as JSON: {error}.") from error
-    return text.encode()
+    return encode_text(text)
+
+
+def encode_text(text: str) -> bytes:
+    """UTF-8. JSON's escapes can write half a character, which it cannot say."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Invalid(reason=f"The text has a character that UTF-8 cannot write: {error.reason}.") from error
+
+
+def end_of_text(text: str, most: int) -> str:
+    """The last characters of an error, without those that PostgreSQL cannot store."""
+    return text[-most:].encode(errors="replace").decode().replace("\0", "")
 
 
 def load_json(data: bytes | str) -> Any:
@@ -51,7 +64,7 @@ def encode_key(key: str | bytes | None) -> bytes | None:
     if key is None or isinstance(key, bytes):
         return key
     if isinstance(key, str):
-        return key.encode()
+        return encode_text(key)
     raise Invalid(reason=f"A key is text, bytes or None, not {type(key).__name__}.")
 
 

@@ -61,6 +61,11 @@ def in_transaction(using: str) -> bool:
     return not connections[using].get_autocommit()
 
 
+def has_table(using: str, name: str) -> bool:
+    """False while its migration has not run, or has been reversed."""
+    return bool(fetch_all(using, "SELECT to_regclass(%(name)s)", {"name": name})[0][0])
+
+
 def function_files(package: str) -> list[str]:
     """The SQL functions and triggers of one half, in the order of their names, for its migration."""
     return [path.read_text() for path in sorted((ROOT / package / "sql" / "functions").glob("*.sql"))]

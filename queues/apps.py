@@ -23,8 +23,12 @@ class QueuesConfig(AppConfig):
 
 
 def create_declared(using: str, verbosity: int = 1, **_: Any) -> None:
+    from mqsite import sql
     from queues import selectors, services
+    from queues.models import Queue
 
+    if not sql.has_table(using, Queue._meta.db_table):
+        return  # this run migrated something else
     said = services.create_declared(using=using) + selectors.drift(using=using)
     if verbosity:
         sys.stdout.writelines(f"  {sentence}\n" for sentence in said)

@@ -7,6 +7,7 @@ from django.conf import settings
 
 from mqsite.announce import announce
 from mqsite.errors import Invalid
+from mqsite.payloads import end_of_text
 from queues import selectors, signals, store
 from queues.declarations import MOST_LEASE_SECONDS, Queue
 from queues.errors import ConsumerNotOwner, LeaseLost
@@ -125,7 +126,7 @@ def _ack(token: UUID, ids: list[int], queue: str, using: str) -> list[int]:
 
 
 def _nack(token: UUID, ids: list[int], delay: float | None, error: str, queue: str, using: str) -> list[int]:
-    said = error[-MAX_ERROR_CHARACTERS:].replace("\0", "")
+    said = end_of_text(error, MAX_ERROR_CHARACTERS)
     moved = store.nack(token, ids, delays=[delay] * len(ids), errors=[said] * len(ids), queue=queue, using=using)
     announce_moved(moved, using=using)
     return _missing(ids, [m.id for m in moved])

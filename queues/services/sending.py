@@ -7,7 +7,7 @@ from typing import Any
 
 from mqsite.announce import announce
 from mqsite.errors import Invalid, PayloadTooLarge
-from mqsite.payloads import JSON, Headers, dump_json, encode, encode_headers
+from mqsite.payloads import JSON, Headers, dump_json, encode, encode_headers, encode_text
 from queues import signals, store
 from queues.declarations import Queue
 from queues.errors import QueueNotFound
@@ -93,8 +93,11 @@ def _encode(messages: list[NewMessage]) -> store.Batch:
 
 
 def _require_label(field: str, value: str | None) -> str | None:
-    if value is not None and (not isinstance(value, str) or len(value) > MAX_LABEL_CHARACTERS or "\0" in value):
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > MAX_LABEL_CHARACTERS or "\0" in value:
         raise Invalid(reason=f"{field} is text of at most {MAX_LABEL_CHARACTERS} characters without NUL, or None.")
+    encode_text(value)
     return value
 
 

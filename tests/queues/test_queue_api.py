@@ -135,6 +135,21 @@ def test_an_operator_acts_for_the_owner_by_naming_it(sales: APIClient) -> None:
     assert post(operator, "bookings/leases/", {}).status_code == 201
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        r'{"payload": "\ud800"}',
+        r'{"payload": {"a": "\ud800"}}',
+        r'{"payload": 1, "group_key": "\ud800"}',
+        r'{"payload": 1, "headers": [["a", "\ud800"]]}',
+        r'{"payload": 1, "content_type": "\ud800"}',
+    ],
+)
+def test_half_a_character_is_refused(sales: APIClient, body: str) -> None:
+    response = sales.post("/api/queues/bookings/messages/", body, content_type="application/json")
+    assert (response.status_code, response.data["code"]) == (400, "invalid")
+
+
 def test_nobody_is_let_in_without_a_key() -> None:
     assert APIClient().get("/api/queues/").status_code == 401
 

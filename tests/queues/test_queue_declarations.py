@@ -1,8 +1,10 @@
 """What an application declares: created by migrate, never changed by it, differences said."""
 
 import pytest
+from django.core.management import call_command
 
 from mqsite.errors import Invalid
+from mqsite.sql import has_table
 from queues import declarations, selectors, services
 from queues.apps import create_declared
 from queues.declarations import Queue
@@ -51,3 +53,15 @@ def test_a_second_different_declaration_is_a_clash(registries: None) -> None:
     Queue("refunds", owner="sales")
     assert declarations.queues.clashes[0].startswith("Queue refunds is declared twice, differently")
     assert not is_handled("refunds")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_migration_can_be_reversed_and_applied_again(registries: None) -> None:
+    call_command("migrate", "queues", "zero", verbosity=0)
+    try:
+        assert not has_table("default", "queues_message")
+    finally:
+        call_command("migrate", verbosity=0)
+    services.create_queue("refunds", owner="billing")
+    services.send("refunds", 1)
+    assert services.receive("refunds", holder="a", boundary="billing")

@@ -152,11 +152,11 @@ def test_after_max_receives_a_nack_is_the_end(bookings: Queue, receive: Receive)
 
 def test_a_rejected_message_is_dead_at_once(bookings: Queue, receive: Receive) -> None:
     (id_,) = send(1)
-    assert services.reject(receive().token, [id_], queue=bookings, error="nul\0 is not text") == []
+    assert services.reject(receive().token, [id_], queue=bookings, error="nul\0 and \ud800 are no text") == []
     assert (only(id_).state, only(id_).reason, only(id_).detail) == (
         Message.State.DEAD,
         "rejected",
-        "nul is not text",
+        "nul and ? are no text",
     )
 
 
