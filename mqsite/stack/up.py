@@ -239,9 +239,10 @@ def wait_for_web(web: processes.Program, port: int) -> None:
 def greet(options: argparse.Namespace, password: str | None) -> None:
     address = f"http://{ports.LOOPBACK}:{options.port}"
     login = f"user {ADMIN}, password {password} (shown only this once)" if password else f"user {ADMIN}"
+    flights = "" if options.no_example else ": real flights, being played"
     say(
         f"\nmqsite is running at {address}/\n\n"
-        f"  {address}/        what is flowing right now: lag and depth, without a login\n"
+        f"  {address}/        what flows right now, without a login{flights}\n"
         f"  {address}/admin/  topics, queues and API keys: {login}\n"
         f"  README.md                     publish and send over REST, with curl\n"
         f"  .mqsite/logs/                 what the processes print\n\n"
