@@ -106,6 +106,7 @@ def _read_on(assignment: Assignment, subscription: Subscription, stop: Callable[
 
 def _handle(assignment: Assignment, subscription: Subscription, records: list[Record]) -> None:
     with transaction.atomic():
+        services.begin_batch(assignment)
         for record in records:
             subscription.handler(record)
         if assignment.attempts:

@@ -14,8 +14,8 @@ from mqsite.registry import Registry
 
 MAX_PARTITIONS = 1024
 
-#: Called in the transaction of a reset with the topic and the partitions that move.
-OnReset = Callable[[str, list[int]], object]
+#: Called in the transaction of a reset with the topic and, for each partition that moves, its new offset.
+OnReset = Callable[[str, dict[int, int]], object]
 
 topics: Registry[str, "Topic"] = Registry("Topic")
 groups: Registry[str, "Group"] = Registry("Group")
@@ -49,7 +49,7 @@ class Group:
     """A consumer group and the boundary that reads with it.
 
     `start_at` is "earliest" or "latest": where the group starts on a topic it never read.
-    `on_reset(topic, partitions)` runs in the transaction of every reset, before it commits:
+    `on_reset(topic, targets)` runs in the transaction of every reset, before it commits:
     the place to clear what the replay will build again.
     """
 

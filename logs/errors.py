@@ -66,6 +66,19 @@ class ResetOvertaken(Conflict):
     code = "reset_overtaken"
 
 
+class LockWaitTooLong(Conflict):
+    """A lock was not free in time."""
+
+    code = "lock_wait_too_long"
+
+
+class ResetBlocked(Conflict):
+    """A handler of group {group} has been at work for more than {seconds:.0f} s and its transaction is
+    still open. Nothing was moved; its batch will fail and be read again."""
+
+    code = "reset_blocked"
+
+
 class PartitionHeld(Conflict):
     """{topic}-{partition} of group {group} is held by {owner}, or waits before it retries a failed record."""
 

@@ -116,8 +116,9 @@ class Commit(models.Model):
 
     # No key on the number alone: the planner would walk it backwards past every other group's commits.
     pk = models.CompositePrimaryKey("group_partition_id", "number")
+    # No constraint: the fence has just locked the row.
     group_partition = models.ForeignKey(
-        GroupPartition, on_delete=models.CASCADE, related_name="commits", db_index=False
+        GroupPartition, on_delete=models.CASCADE, related_name="commits", db_index=False, db_constraint=False
     )
     number = models.BigIntegerField()  # from logs_commit_number: a later commit has a higher one
     committed = models.BigIntegerField()

@@ -100,7 +100,7 @@ def draw_group(group: dict[str, Any]) -> Picture:
         "heading": heading,
         "facts": [
             f"run by {group['owner']}",
-            f"{say_counted(lag, 'record')} unread on {say_counted(partitions, 'partition')}",
+            f"{say_counted(lag, 'record') if lag else 'nothing'} unread on {say_counted(partitions, 'partition')}",
             _say_members(len(members), problems),
         ],
         "notes": [{"key": p["key"], "title": p["lead"], "text": p["text"]} for p in problems],

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from logs.errors import PartitionGone
+from logs.errors import LockWaitTooLong, PartitionGone
 from mqsite.errors import MessagingError, ReadCommittedRequired
 from mqsite.payloads import as_text
 from mqsite.sql import fetch_all, statement
@@ -123,6 +123,7 @@ _REFUSALS = {
     "MQ001": _isolation_refused,
     "logs_read_committed": _isolation_refused,
     "logs_partition_gone": lambda _: PartitionGone(),
+    "55P03": lambda _: LockWaitTooLong(),
 }
 
 
@@ -203,6 +204,11 @@ def release(group_partition_id: int, *, epoch: int, using: str) -> bool:
     return bool(_run("release", using, group_partition_id=group_partition_id, epoch=epoch))
 
 
+def begin_batch(group_partition_id: int, *, epoch: int, using: str) -> bool:
+    """False = fenced."""
+    return bool(_run("begin_batch", using, group_partition_id=group_partition_id, epoch=epoch))
+
+
 def commit_offset(group_partition_id: int, *, epoch: int, offset: int, using: str) -> bool:
     """False = fenced: nothing was written."""
     return bool(_run("commit_offset", using, group_partition_id=group_partition_id, epoch=epoch, offset=offset))
@@ -244,16 +250,21 @@ def fence(
     return sorted(Fenced(*row) for row in rows)
 
 
+def limit_lock_wait(*, seconds: float, using: str) -> None:
+    """For the rest of the transaction; 0 waits for ever again."""
+    _run("limit_lock_wait", using, milliseconds=int(seconds * 1_000))
+
+
+def lock_fenced(fenced: Sequence[Fenced], *, using: str) -> int:
+    """Wait for the handlers' transactions that were fenced; how many partitions are still ours."""
+    ids, epochs = [f.group_partition_id for f in fenced], [f.epoch for f in fenced]
+    return len(_run("lock_fenced", using, group_partition_ids=ids, epochs=epochs))
+
+
 def reset(fenced: Sequence[Fenced], targets: Sequence[int], *, using: str) -> list[Moved]:
-    """Move what is fenced to its targets, by id; what somebody else took meanwhile is missing."""
-    rows = _run(
-        "reset",
-        using,
-        group_partition_ids=[f.group_partition_id for f in fenced],
-        epochs=[f.epoch for f in fenced],
-        targets=list(targets),
-    )
-    return [Moved(*row) for row in rows]
+    """Move what is fenced and locked to its targets, by id."""
+    ids = [f.group_partition_id for f in fenced]
+    return [Moved(*row) for row in _run("reset", using, group_partition_ids=ids, targets=list(targets))]
 
 
 def positions(topic_ids: Sequence[int], *, using: str) -> list[Position]:

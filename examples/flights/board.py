@@ -40,9 +40,9 @@ def add_cancelled(partition: int, airport: str) -> None:
         cursor.execute(_ADD, [partition, airport, 0, 1, 0, 0, 0])
 
 
-def clear_board(topic: str, partitions: list[int]) -> None:
+def clear_board(topic: str, targets: dict[int, int]) -> None:
     """Take back what these partitions added. Called in the transaction that resets delay-board."""
-    BoardRow.objects.filter(partition__in=partitions).delete()
+    BoardRow.objects.filter(partition__in=list(targets)).delete()
 
 
 def read_board() -> dict[str, AirportDelays]:

@@ -127,6 +127,7 @@ class Migration(migrations.Migration):
                 (
                     "group_partition",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="commits",

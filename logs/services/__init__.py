@@ -3,6 +3,7 @@
 from logs.services.groups import (
     Assignment,
     acquire_partition,
+    begin_batch,
     clear_failure,
     commit_checked,
     commit_offset,
@@ -17,13 +18,16 @@ from logs.services.reading import fetch, fetch_assigned
 from logs.services.resets import reset_offsets
 from logs.services.topics import create_topic, delete_topic
 from logs.services.upkeep import assign_published, create_declared, subscribe_declared, sweep_commits
+from logs.store import Record
 
 __all__ = [
     "Assignment",
     "NewRecord",
     "Published",
+    "Record",
     "acquire_partition",
     "assign_published",
+    "begin_batch",
     "clear_failure",
     "commit_checked",
     "commit_offset",

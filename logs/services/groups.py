@@ -110,16 +110,17 @@ def release_partition(assignment: Assignment, *, using: str = "default") -> None
     store.release(assignment.group_partition_id, epoch=assignment.epoch, using=using)
 
 
+def begin_batch(assignment: Assignment, *, using: str = "default") -> None:
+    """The FIRST statement of a handler's transaction: a reset lets it end before it moves anything."""
+    if not store.begin_batch(assignment.group_partition_id, epoch=assignment.epoch, using=using):
+        raise _fenced(assignment)
+
+
 def commit_offset(assignment: Assignment, offset: int, *, count: int = 1, using: str = "default") -> None:
     """Commit the NEXT offset to read. In a handler's transaction this must be the last statement."""
     committed = store.commit_offset(assignment.group_partition_id, epoch=assignment.epoch, offset=offset, using=using)
     if not committed:
-        raise Fenced(
-            group=assignment.group,
-            topic=assignment.topic,
-            partition=assignment.partition,
-            epoch=assignment.epoch,
-        )
+        raise _fenced(assignment)
     announce(
         signals.offsets_committed,
         topic=assignment.topic,
@@ -164,4 +165,10 @@ def clear_failure(assignment: Assignment, *, using: str = "default") -> None:
 def out_of_range(topic: str, partition: int, offset: int, ends: store.Bounds) -> OffsetOutOfRange:
     return OffsetOutOfRange(
         topic=topic, partition=partition, offset=offset, log_start=ends.log_start, log_end=ends.log_end
+    )
+
+
+def _fenced(assignment: Assignment) -> Fenced:
+    return Fenced(
+        group=assignment.group, topic=assignment.topic, partition=assignment.partition, epoch=assignment.epoch
     )

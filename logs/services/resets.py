@@ -7,12 +7,13 @@ from django.db import transaction
 
 from logs import selectors, signals, store
 from logs.declarations import groups as declared_groups
-from logs.errors import NotSubscribed, ResetOvertaken
+from logs.errors import LockWaitTooLong, NotSubscribed, ResetBlocked, ResetOvertaken
 from mqsite.announce import announce
 from mqsite.audit import record_action
 from mqsite.errors import Invalid
 
 RESET_SECONDS = 60.0  # how long partitions stay fenced if the process dies between the two halves
+WAIT_SECONDS = 30.0  # for handlers' transactions that were fenced in the middle
 
 
 def reset_offsets(
@@ -28,8 +29,8 @@ def reset_offsets(
     """Move a group's offsets, live or not: `to` is "earliest", "latest" or an offset.
 
     First the partitions are fenced: a handler's transaction in flight has either passed its last
-    statement and finishes, or fails as a whole. Then one transaction writes the offsets, runs the
-    group's `on_reset` and records who did it; members go on from the new place. An offset outside
+    statement and finishes, or fails as a whole. Once none is left, one transaction writes the offsets,
+    runs the group's `on_reset` and records who did it; members go on from the new place. An offset outside
     a partition's log is clamped to it. Answers what moved, per partition. Not to be called inside
     a transaction.
     """
@@ -55,22 +56,30 @@ def reset_offsets(
 def _move(
     group: str, to: str | int, fenced: list[store.Fenced], *, actor: str, reason: str, using: str
 ) -> list[dict[str, Any]]:
+    _lock(group, fenced, using=using)
     ends = {b.partition_id: b for b in store.bounds([f.partition_id for f in fenced], using=using)}
-    if len(ends) < len(fenced):
-        raise ResetOvertaken(group=group)
     moved = store.reset(fenced, [_goal(to, ends[f.partition_id]) for f in fenced], using=using)
-    if len(moved) < len(fenced):
-        raise ResetOvertaken(group=group)
-    _run_on_reset(group, fenced)
+    _run_on_reset(group, fenced, moved)
     results = [
         {"topic": f.topic, "partition": f.number, "from": m.committed, "to": m.target}
         for f, m in zip(fenced, moved, strict=True)
     ]
     facts = {"to": to, "partitions": results}
     record_action(actor=actor, action="reset offsets", subject=group, reason=reason, facts=facts, using=using)
-    for topic, numbers in _by_topic(fenced).items():
-        announce(signals.offsets_reset, topic=topic, group=group, partitions=numbers, using=using)
+    for topic, targets in _targets(fenced, moved).items():
+        announce(signals.offsets_reset, topic=topic, group=group, partitions=list(targets), using=using)
     return results
+
+
+def _lock(group: str, fenced: list[store.Fenced], *, using: str) -> None:
+    store.limit_lock_wait(seconds=WAIT_SECONDS, using=using)
+    try:
+        locked = store.lock_fenced(fenced, using=using)
+    except LockWaitTooLong as error:
+        raise ResetBlocked(group=group, seconds=WAIT_SECONDS) from error
+    store.limit_lock_wait(seconds=0, using=using)
+    if locked < len(fenced):
+        raise ResetOvertaken(group=group)
 
 
 def _goal(to: str | int, ends: store.Bounds) -> int:
@@ -81,16 +90,17 @@ def _goal(to: str | int, ends: store.Bounds) -> int:
     return min(max(int(to), ends.log_start), ends.log_end)
 
 
-def _run_on_reset(group: str, fenced: list[store.Fenced]) -> None:
+def _run_on_reset(group: str, fenced: list[store.Fenced], moved: list[store.Moved]) -> None:
     declared = declared_groups.get(group)
     if declared is None or declared.on_reset is None:
         return
-    for topic, numbers in _by_topic(fenced).items():
-        declared.on_reset(topic, numbers)
+    for topic, targets in _targets(fenced, moved).items():
+        declared.on_reset(topic, targets)
 
 
-def _by_topic(fenced: list[store.Fenced]) -> dict[str, list[int]]:
-    numbers: dict[str, list[int]] = {}
-    for held in fenced:
-        numbers.setdefault(held.topic, []).append(held.number)
-    return numbers
+def _targets(fenced: list[store.Fenced], moved: list[store.Moved]) -> dict[str, dict[int, int]]:
+    """Per topic: partition to its new offset."""
+    targets: dict[str, dict[int, int]] = {}
+    for held, move in zip(fenced, moved, strict=True):
+        targets.setdefault(held.topic, {})[held.number] = move.target
+    return targets

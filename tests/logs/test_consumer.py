@@ -1,6 +1,7 @@
 """The loop: a handler's writes and the commit are one transaction, and a failing record is found."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,8 @@ from logs.services import NewRecord
 from logs.store import Record
 from mqsite.errors import NotOwner
 from mqsite.models import AuditEntry
-from tests.concurrency import all_at_once, elsewhere
+from tests.concurrency import all_at_once, elsewhere, in_thread
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -109,15 +111,18 @@ def test_a_record_that_failed_is_tried_again_and_the_failure_forgotten(handled_b
 def test_a_reset_in_the_middle_of_a_batch_undoes_the_batch_and_reading_goes_on_from_the_new_place(
     handled_by: Callable[[Handler], None],
 ) -> None:
-    resets: list[object] = []
+    resets: list[Future[Any]] = []
 
     def reset_once(record: Record) -> None:
         write(record)
         if record.offset == 5 and not resets:
-            resets.append(elsewhere(lambda: services.reset_offsets("billing", 3, partitions=[0], actor="ann")))
+            resets.append(in_thread(lambda: services.reset_offsets("billing", 3, partitions=[0], actor="ann")))
+            wait_until(lambda: elsewhere(_fenced), message="the reset to fence the partition")
 
     handled_by(reset_once)
     publish(10)
+    drain()
+    resets[0].result(timeout=10)
     drain()
     assert written() == list(range(3, 10))
     assert state()["committed"] == 10
@@ -154,6 +159,10 @@ def test_a_lost_connection_is_not_the_handlers_failure(handled_by: Callable[[Han
     drain()
     assert written() == list(range(5))
     assert state()["failing"] is None
+
+
+def _fenced() -> bool:
+    return GroupPartition.objects.filter(owner="reset by ann").exists()
 
 
 def _terminate(pid: int) -> None:

@@ -1,15 +1,16 @@
 """Groups: one holder per partition, offsets that only the holder commits, resets that fence."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 from django.db import connection, transaction
 
 from logs import selectors, services
-from logs.declarations import Group, groups
-from logs.errors import Fenced, GroupNotFound, NotSubscribed, OffsetOutOfRange, ResetOvertaken
+from logs.declarations import Group, OnReset, groups
+from logs.errors import Fenced, GroupNotFound, NotSubscribed, OffsetOutOfRange, ResetBlocked, ResetOvertaken
 from logs.models import Commit, GroupPartition
-from logs.services import Assignment, NewRecord
+from logs.services import Assignment, NewRecord, resets
 from mqsite.errors import Invalid
 from mqsite.models import AuditEntry
 from tests.concurrency import all_at_once, elsewhere, in_thread
@@ -140,35 +141,61 @@ def test_a_fenced_commit_takes_the_handlers_writes_along() -> None:
     assert not AuditEntry.objects.filter(actor="handler").exists()
 
 
-def test_a_reset_and_a_handler_that_touch_the_same_rows_do_not_deadlock() -> None:
-    """The handler holds a row and then commits; the reset holds the fence and then wants the row."""
-    counted = AuditEntry.objects.create(actor="board", action="count", subject="0")
-    rows = AuditEntry.objects.filter(pk=counted.pk)
-    Group("billing", owner="billing", on_reset=lambda topic, partitions: rows.update(subject="cleared"))
+@pytest.fixture
+def on_reset() -> Iterator[Callable[[OnReset], None]]:
+    """Gives the group an on_reset, for one test."""
+    yield lambda function: (Group("billing", owner="billing", on_reset=function), None)[1]
+    groups._entries.pop("billing", None)
+
+
+def test_a_reset_and_a_handler_that_write_the_same_rows_do_not_deadlock(
+    on_reset: Callable[[OnReset], None],
+) -> None:
+    """The handler writes row 1 and then row 2, on_reset row 2 and then row 1."""
+    one, two = (
+        AuditEntry.objects.filter(pk=AuditEntry.objects.create(actor="board", action="count", subject="0").pk)
+        for _ in range(2)
+    )
+    on_reset(lambda topic, targets: (two.update(subject=topic), one.update(subject=str(targets))))
     holder = acquire()
-    try:
-        with pytest.raises(Fenced), transaction.atomic():
-            rows.update(subject="1")
-            reset = in_thread(lambda: services.reset_offsets("billing", "earliest", actor="ann"))
-            wait_until(_someone_waits_for_a_row, message="the reset to wait for the handler's row")
-            services.commit_offset(holder, 5)
-        assert len(reset.result(timeout=10)) == 2
-    finally:
-        groups._entries.pop("billing")
-    assert rows.get().subject == "cleared"
+    with pytest.raises(Fenced), transaction.atomic():
+        services.begin_batch(holder)
+        one.update(subject="1")
+        reset = in_thread(lambda: services.reset_offsets("billing", "earliest", actor="ann"))
+        wait_until(_someone_waits_for_a_row, message="the reset to wait for the handler")
+        two.update(subject="2")
+        services.commit_offset(holder, 5)
+    assert len(reset.result(timeout=10)) == 2
+    assert (one.get().subject, two.get().subject) == ("{0: 0, 1: 0}", "orders")
 
 
-def test_a_failing_on_reset_moves_nothing_and_lets_go() -> None:
-    def fail(topic: str, partitions: list[int]) -> None:
+def test_a_reset_does_not_wait_for_ever_for_a_handler_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resets, "WAIT_SECONDS", 0.2)
+    holder = acquire()
+    with pytest.raises(Fenced), transaction.atomic():
+        services.begin_batch(holder)
+        with pytest.raises(ResetBlocked, match="A handler of group billing has been at work"):
+            elsewhere(lambda: services.reset_offsets("billing", 3, actor="ann"))
+        services.commit_offset(holder, 5)
+    assert committed() is None
+    assert acquire(member="b").position == 0
+
+
+def test_a_fenced_member_notices_before_it_works() -> None:
+    holder = acquire()
+    services.reset_offsets("billing", "earliest", actor="ann")
+    with pytest.raises(Fenced), transaction.atomic():
+        services.begin_batch(holder)
+
+
+def test_a_failing_on_reset_moves_nothing_and_lets_go(on_reset: Callable[[OnReset], None]) -> None:
+    def fail(topic: str, targets: dict[int, int]) -> None:
         raise KeyError("on_reset")
 
     services.commit_offset(acquire(), 5)
-    Group("billing", owner="billing", on_reset=fail)
-    try:
-        with pytest.raises(KeyError, match="on_reset"):
-            services.reset_offsets("billing", "earliest", actor="ann")
-    finally:
-        groups._entries.pop("billing")
+    on_reset(fail)
+    with pytest.raises(KeyError, match="on_reset"):
+        services.reset_offsets("billing", "earliest", actor="ann")
     assert committed() == 5
     assert acquire(member="b").position == 5
 
