@@ -16,6 +16,7 @@ WAIT_MS = 20_000
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: NO PAGE WAS TESTED IN A BROWSER"),
     pytest.mark.timeout(240),
 ]

@@ -17,7 +17,10 @@ from tests.examples.readings import final_state
 from tests.house import House
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(300)  # half a minute on two idle cores, several on busy ones
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),  # half a minute on two idle cores, several on busy ones
+]
 
 MONTH_DAYS = 31
 TEN_DAYS = 10

@@ -18,7 +18,10 @@ from mqsite.stack import ports
 from tests.house import PROJECT, answers_http
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(300)  # several starts in one test, on a machine that may be busy
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),  # several starts in one test, on a machine that may be busy
+]
 
 START_SECONDS = 60
 STOP_SECONDS = 30
