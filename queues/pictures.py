@@ -11,7 +11,8 @@ from mqsite.words import say_age, say_count, say_counted, say_holder, say_round_
 
 LATE_SECONDS = 300.0  # the limit of every queue until queues have their own
 FRESH_SECONDS = 5.0
-MOST_CARDS = 24  # a lane draws every message as a card up to here
+# A lane draws every message as a card up to here: as many as the selector gives, or what fits a narrow lane.
+MOST_CARDS = {"scheduled": 8, "ready": 24, "leased": 16, "dead": 24}
 MOST_SQUARES = 300  # then as squares: one a message up to here, then a round number each
 MOST_PHONE_CARDS = 9  # three rows; the rest is counted
 COLUMNS = {"scheduled": 22, "ready": 42, "leased": 28, "dead": 80}  # of squares, so that all have one size
@@ -119,7 +120,7 @@ def _find_dead(queue: Queue, payload_free: bool) -> dict[str, Any]:
     dead, cards = queue["counts"]["dead"], queue["cards"]["dead"]
     since = f" since {_say_minute(cards[0])}" if cards else ""
     reasons = Counter(REASONS.get(card["reason"], card["reason"]) for card in cards)
-    why = "" if payload_free else _list_reasons(reasons)
+    why = "" if payload_free else _list_reasons(reasons, of=dead)
     letters = "dead letter" if dead == 1 else "dead letters"
     return {
         "key": f"dead:{queue['name']}",
@@ -134,12 +135,15 @@ def _find_dead(queue: Queue, payload_free: bool) -> dict[str, Any]:
     }
 
 
-def _list_reasons(reasons: Counter[str]) -> str:
+def _list_reasons(reasons: Counter[str], *, of: int) -> str:
+    seen = reasons.total()
     if not reasons:
         return ""
+    if seen < of:
+        return f"Of the oldest {seen}: {', '.join(f'{n} {reason}' for reason, n in reasons.most_common(4))}. "
     if len(reasons) == 1:
-        reason, count = reasons.most_common(1)[0]
-        return f"{'It' if count == 1 else 'All shown' if count == MOST_CARDS else 'All'}: {reason}. "
+        (reason, count), *_ = reasons.items()
+        return f"{reason[:1].upper()}{reason[1:]}. " if count == 1 else f"All of them {reason}. "
     return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(4)) + ". "
 
 
@@ -166,14 +170,14 @@ def _state(queue: Queue) -> str:
 
 def _draw_lane(queue: Queue, lane: str, payload_free: bool) -> Picture:
     count, cards = queue["counts"][lane], queue["cards"][lane]
-    as_cards = count <= MOST_CARDS
+    as_cards = count <= MOST_CARDS[lane]
     unit = 1 if as_cards else _choose_unit(count)
     return {
         "n": count,
         "count": _say_lane_count(queue, lane),
         "hint": _say_dead_hint(queue) if lane == "dead" else HINTS[lane],
         "cards": [_draw_card(queue, lane, card, payload_free) for card in cards] if as_cards else [],
-        "more": f"and {count - MOST_PHONE_CARDS} more" if MOST_PHONE_CARDS < count <= MOST_CARDS else "",
+        "more": f"and {count - MOST_PHONE_CARDS} more" if as_cards and count > MOST_PHONE_CARDS else "",
         "unit": unit,
         "squares": None if as_cards else _draw_squares(-(-count // unit), COLUMNS[lane]),
         "said": "" if as_cards else "1 square is 1 message." if unit == 1 else f"1 square is {unit:,} messages.",

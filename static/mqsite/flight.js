@@ -25,6 +25,7 @@ export function leave(root, ghost, from, lane) {
   const to = slot.width ? slot : { left: gone.left + 12, top: gone.top + 44 };
   const way = `translate(${to.left - from.left}px,${to.top - from.top}px)`;
   ghost.classList.add('ghost', lane);
+  ghost.setAttribute('aria-hidden', 'true');
   Object.assign(ghost.style, { left: `${from.left}px`, top: `${from.top}px` });
   document.body.append(ghost);
   ghost.animate(

@@ -31,6 +31,7 @@ export function updateQueue(root, queue, events = { counts: {}, messages: [] }) 
   sayLanes(root, queue);
   setText(one('[data-honest]', root), fast ? saySample(state) : queue.honest);
   keepHeight(state);
+  restLater(state, fast);
   return counts > 0 || before !== root.dataset.mark;
 }
 
@@ -38,6 +39,15 @@ function start(root) {
   const cards = new Map();
   for (const lane of LANES) for (const node of all(`[data-lane=${lane}] .card`, root)) cards.set(node.dataset.id, { node, lane, way: [] });
   return { root, cards, gone: 0, guessed: new Set(), paces: [], sampledAt: 0, flown: 0, timer: null, heights: [] };
+}
+
+// A queue at rest sends no frames: what was said of the rush, and the room it took, must end by themselves.
+function restLater(state, fast) {
+  clearTimeout(state.resting);
+  state.resting = setTimeout(() => {
+    if (fast) updateQueue(state.root, state.queue);
+    else keepHeight(state);
+  }, fast ? PACE_MS + 100 : SHRINK_MS + 100);
 }
 
 // ---- slow enough to follow: every move is shown
@@ -113,7 +123,7 @@ function step(state) {
   const arrange = () => {
     for (const [id, card] of due) {
       const lane = card.way.shift();
-      if (lane === 'gone' || lane === 'none') {
+      if (LEFT.includes(lane) || state.queue.lanes[lane].squares) { // into a field of squares: one of many
         if (lane === 'gone' && card.lane) leaving.push([card.node.cloneNode(true), card.node.getBoundingClientRect(), card.lane]);
         card.node.remove();
         state.cards.delete(id);

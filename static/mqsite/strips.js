@@ -2,25 +2,32 @@
 import { all, one, setAttribute, setFields, setIcon, setText, show } from './dom.js';
 
 const TREND_MS = 5_000; // a lag is called falling or growing against what it was so long ago
-const NUMBERS_MS = 900; // positions at the pace of the frames, numbers at most once a second
+const NUMBERS_MS = 900; // positions at the pace of the frames, the numbers of a row at most once a second
 const lags = new WeakMap();
 const said = new WeakMap();
 
 export function updateTopic(root, topic) {
-  const now = Date.now(), numbers = now - (said.get(root) ?? 0) > NUMBERS_MS;
-  if (numbers) {
-    said.set(root, now);
-    setFields(root, topic);
-  }
+  calmly(root, () => setFields(root, topic));
+  const say = topic.packed ? sayPacked : sayPartition;
   const rows = new Map(all('[data-p]', root).map(row => [row.dataset.p, row]));
   let moved = false;
   for (const partition of topic.partitions) {
     const row = rows.get(String(partition.number));
     if (!row) continue;
     moved = placePartition(row, partition) || moved;
-    if (numbers) (topic.packed ? sayPacked : sayPartition)(row, partition, now);
+    calmly(row, () => say(row, partition, Date.now()));
   }
   return moved;
+}
+
+// At once when nothing was said for a while, else when it is time again: the last words are never left out.
+function calmly(node, say) {
+  const last = said.get(node) ?? { at: 0, timer: null };
+  clearTimeout(last.timer);
+  const speak = () => { said.set(node, { at: Date.now(), timer: null }); say(); };
+  const wait = last.at + NUMBERS_MS - Date.now();
+  if (wait <= 0) speak();
+  else said.set(node, { at: last.at, timer: setTimeout(speak, wait) });
 }
 
 function placePartition(row, p) {
