@@ -170,5 +170,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # While Redis or Valkey is away its receive loop writes a traceback a second; the pages say so themselves.
+    "loggers": {"channels_redis.pubsub": {"level": "CRITICAL"}},
     "root": {"handlers": ["stderr"], "level": env("MQSITE_LOG_LEVEL", "INFO")},
 }

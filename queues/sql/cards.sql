@@ -18,5 +18,5 @@ SELECT q.id, c.* FROM unnest(%(queue_ids)b::int[]) q(id) CROSS JOIN LATERAL (
     UNION ALL
     (SELECT m.state, m.id, m.group_key, m.receives, m.reason, right(m.detail, %(detail_characters)s),
             NULL, NULL, m.died_at
-     FROM queues_message m WHERE m.queue_id = q.id AND m.state = 4 ORDER BY m.position DESC LIMIT %(limit)s)
+     FROM queues_message m WHERE m.queue_id = q.id AND m.state = 4 ORDER BY m.position LIMIT %(limit)s)
 ) c
