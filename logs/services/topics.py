@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 from logs import selectors, store
 from logs.declarations import MAX_PARTITIONS
 from logs.errors import TopicAlreadyExists
-from logs.models import MAX_MESSAGE_BYTES, Partition, Topic
+from logs.models import MAX_MESSAGE_BYTES, GroupPartition, Partition, Topic
 from mqsite.audit import record_action
 from mqsite.boundaries import ensure_boundary, require_name
 from mqsite.errors import Invalid
@@ -43,7 +43,12 @@ def create_topic(
 def delete_topic(name: str, *, actor: str, using: str = "default") -> None:
     """Delete a topic, its records and every group's offsets on it. Publishers to it fail as a whole."""
     with transaction.atomic(using=using):
-        ids = selectors.locate_topic(name, using=using).partition_ids
-        Topic.objects.using(using).get(name=name).delete()
+        selectors.locate_topic(name, using=using)
+        # Readers' rows, then publishers', each by id: the order of a handler that publishes. No circle can form.
+        readers = GroupPartition.objects.using(using).filter(partition__topic__name=name)
+        list(readers.select_for_update(of=("self",)).order_by("id").values_list("id"))
+        partitions = Partition.objects.using(using).filter(topic__name=name)
+        ids = list(partitions.select_for_update(of=("self",)).order_by("id").values_list("id", flat=True))
+        Topic.objects.using(using).filter(name=name).delete()
         store.truncate(ids, using=using)
         record_action(actor=actor, action="delete topic", subject=name, using=using)

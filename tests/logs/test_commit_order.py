@@ -10,9 +10,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from logs import services
-from logs.models import Topic
+from logs.models import Record, Topic
 from logs.services import NewRecord
-from mqsite.errors import ReadCommittedRequired
+from mqsite.errors import NotFound, ReadCommittedRequired
 from tests.concurrency import all_at_once, elsewhere, held_open, in_thread
 from tests.waiting import wait_until
 
@@ -202,3 +202,49 @@ def test_staging_leaves_nothing_behind() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM logs_staged")
         assert cursor.fetchone() == (0,)
+
+
+def test_deleting_a_topic_under_its_publishers_never_deadlocks_and_leaves_no_record() -> None:
+    done = threading.Event()
+
+    def publish_to_all() -> int:
+        published = 0
+        while not done.is_set():
+            try:
+                services.publish_many("orders", [NewRecord("x", partition=p) for p in (3, 1, 0, 2)], boundary="shop")
+                published += 1
+            except NotFound:  # deleted meanwhile
+                pass
+        return published
+
+    publishers = [in_thread(publish_to_all) for _ in range(3)]
+    try:
+        for _ in range(20):
+            services.delete_topic("orders", actor="test")
+            services.create_topic("orders", owner="shop", partitions=PARTITIONS)
+    finally:
+        done.set()
+    assert sum(publisher.result(timeout=20) for publisher in publishers) > 0
+    services.delete_topic("orders", actor="test")
+    assert Record.objects.count() == 0
+
+
+def test_a_topic_deleted_under_a_handler_that_publishes_to_it_waits_for_the_handler() -> None:
+    services.create_group("echo", owner="shop", topics=["orders"])
+    publish("first")
+    assignment = services.acquire_partition("echo", "orders", 0, member="a")
+    assert assignment
+    with transaction.atomic():
+        services.begin_batch(assignment)
+        publish("echo")
+        deletion = in_thread(lambda: services.delete_topic("orders", actor="test"))
+        wait_until(lambda: elsewhere(_someone_waits), message="the deletion to wait for the handler")
+        services.commit_offset(assignment, 1)
+    deletion.result(timeout=10)
+    assert Record.objects.count() == 0
+
+
+def _someone_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
