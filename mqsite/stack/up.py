@@ -9,8 +9,12 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Any, cast
+
+import psycopg
 
 from mqsite.stack import outside_servers, placement, ports, processes
 from mqsite.stack.errors import StackError
@@ -22,7 +26,7 @@ from mqsite.stack.valkey import Valkey
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = "examples.flights"
-WEB_SECONDS = 60
+START_SECONDS = 60
 ADMIN = "admin"
 
 
@@ -38,6 +42,8 @@ def main() -> int:
         complain(str(error))
     except OSError as error:
         complain(describe(error))
+    except psycopg.Error as error:
+        complain(f"The database went away: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
     return 1
 
 
@@ -219,21 +225,35 @@ def start_programs(
         stop_seconds=20,
     )
     beat = program("Beat", *celery, "beat", "--schedule", str(home.subfolder("beat") / "schedule"), "--pidfile=")
-    with step("Web server, worker and beat"):
+    with step("Web server, worker and beat"), psycopg.connect(environment["DATABASE_URL"], autocommit=True) as database:
+        before = read_clock(database)
         for service in (web, worker, beat):
             supervisor.start(service)
-        wait_for_web(web, options.port)
+        wait_for("web server", web, lambda: ports.answers(options.port))
+        wait_for("worker", worker, lambda: is_worker_alive(database, since=before))
     if not options.no_example:
         speed = () if options.speed is None else ("--speed", str(options.speed))
         supervisor.start(program("Flights", "manage.py", "play_flights", *speed), is_essential=False)
 
 
-def wait_for_web(web: processes.Program, port: int) -> None:
-    deadline = time.monotonic() + WEB_SECONDS
-    while not ports.answers(port):
-        if web.ended() is not None or time.monotonic() > deadline:
-            raise StackError("\n".join(["The web server did not start. Its last lines:", *web.last_lines()]))
+def wait_for(what: str, program: processes.Program, is_there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not is_there():
+        if program.ended() is not None or time.monotonic() > deadline:
+            raise StackError("\n".join([f"The {what} did not start. Its last lines:", *program.last_lines()]))
         time.sleep(0.05)
+
+
+def read_clock(database: "psycopg.Connection[Any]") -> datetime:
+    row = database.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    return cast(datetime, row[0])
+
+
+def is_worker_alive(database: "psycopg.Connection[Any]", *, since: datetime) -> bool:
+    """Whether one was heard of: or the first page to open would say that no worker is alive."""
+    found = database.execute("SELECT FROM mqsite_workerprocess WHERE started_at > %s LIMIT 1", [since])
+    return found.fetchone() is not None
 
 
 def greet(options: argparse.Namespace, password: str | None) -> None:

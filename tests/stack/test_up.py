@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,7 +125,8 @@ def test_it_starts_refuses_a_second_run_and_stops_without_a_trace(checkout: Path
     up = Up(checkout, port=ports.find_free())
     ups.append(up)
     up.wait_until_running()
-    assert answers_http(f"http://127.0.0.1:{up.port}/")
+    with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/", timeout=10) as page:
+        assert re.search(r"\b[12] workers?, slowest heartbeat", page.read().decode()), "no worker at the first look"
     assert "shown only this once" in up.output
     assert up.noted()["DATABASE_URL"]
     assert (checkout / ".mqsite" / "env.json").stat().st_mode & 0o777 == 0o600
