@@ -35,6 +35,14 @@ def leave(**_: Any) -> None:
     workers.stop_timers()
 
 
+@signals.task_prerun.connect
+def check_connections(**_: Any) -> None:
+    """A child keeps its connection from task to task; one that was cut meanwhile is replaced before the next."""
+    from django.db import close_old_connections
+
+    close_old_connections()
+
+
 @signals.worker_shutting_down.connect
 def stop_drains(**_: Any) -> None:
     from mqsite import workers

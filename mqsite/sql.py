@@ -30,10 +30,9 @@ def fetch_all(
     """
     connection = connections[using]
     connection.validate_no_broken_transaction()
-    connection.ensure_connection()
     try:
         with connection.wrap_database_errors:
-            cursor = psycopg.Cursor(connection.connection, row_factory=tuple_row)
+            cursor = psycopg.Cursor(session(using), row_factory=tuple_row)
             cursor.execute(text.encode(), params, binary=True)
             return cursor.fetchall() if cursor.description else []
     except DatabaseError as error:
@@ -51,6 +50,7 @@ def _translate(error: DatabaseError, refusals: Refusals) -> Exception:
 
 def session(using: str) -> psycopg.Connection[Any]:
     """The database session in use. Django replaces a lost one in silence; `session.closed` tells."""
+    connections[using].close_if_health_check_failed()  # one look per task or request, as Django's cursor does
     connections[using].ensure_connection()
     current: psycopg.Connection[Any] = connections[using].connection
     return current

@@ -50,8 +50,8 @@ def open_house() -> Iterator[Callable[..., House]]:
     """A house with two workers. No web and no beat: consumers need neither."""
     with contextlib.ExitStack() as stack:
 
-        def open_house(redis_url: str | None = None) -> House:
-            house = stack.enter_context(contextlib.closing(House(redis_url=redis_url)))
+        def open_house(redis_url: str | None = None, **environment: str) -> House:
+            house = stack.enter_context(contextlib.closing(House(redis_url=redis_url, environment=environment)))
             house.start_worker("first")
             house.start_worker("second")
             return house
@@ -91,6 +91,19 @@ def test_a_flushed_and_killed_valkey(valkey: Valkey, open_house: Callable[..., H
         assert counted(connection) < final_state(TEN_DAYS)["records"], "read to the end before the kill"
         valkey.start()
         finish(house, connection, playing, TEN_DAYS)
+
+
+def test_cut_connections(open_house: Callable[..., House]) -> None:
+    """Every connection is cut while its worker rests; then wake-ups alone, without a sweep, get it all done."""
+    house = open_house(MQSITE_SWEEP_SECONDS="600")
+    with house.connect() as connection:
+        finish(house, connection, play(house, 1), 1)
+        cut = connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+        assert len(cut) >= 4
+        finish(house, connection, play(house, 2), 2)
 
 
 def play(house: House, days: int) -> Future[str]:
