@@ -5,30 +5,18 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from logs import services
-from mqsite.boundaries import ensure_boundary, issue_api_key
+from tests.rest import client_of, post
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def client_of(boundary: str) -> APIClient:
-    _, token = issue_api_key(ensure_boundary(boundary), "test")
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-    return client
 
 
 @pytest.fixture
 def shop() -> APIClient:
     services.create_topic("orders", owner="shop", partitions=2)
     return client_of("shop")
-
-
-def post(client: APIClient, path: str, body: Any) -> Response:
-    return client.post(f"/api/{path}", body, format="json")
 
 
 def test_create_publish_and_fetch() -> None:

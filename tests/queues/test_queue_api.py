@@ -6,22 +6,14 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from rest_framework.response import Response
 from rest_framework.test import APIClient
 
-from mqsite.boundaries import ensure_boundary, issue_api_key
 from queues import services
 from queues.models import Lease, Message
 from queues.services.sending import MAX_PAYLOAD_BYTES
+from tests.rest import client_of, post
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(boundary: str) -> APIClient:
-    _, token = issue_api_key(ensure_boundary(boundary), "test")
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-    return client
 
 
 @pytest.fixture
@@ -30,19 +22,15 @@ def sales() -> APIClient:
     return client_of("sales")
 
 
-def post(client: APIClient, path: str, body: Any) -> Response:
-    return client.post(f"/api/queues/{path}", body, format="json")
-
-
 def test_create_send_receive_and_ack() -> None:
     sales, web = client_of("sales"), client_of("web")
-    created = post(sales, "", {"name": "bookings", "max_receives": 2, "lease_seconds": 60})
+    created = post(sales, "queues/", {"name": "bookings", "max_receives": 2, "lease_seconds": 60})
     assert (created.status_code, created.data["owner"], created.data["lease_seconds"]) == (201, "sales", 60)
     body = {"payload": {"seat": 7}, "group_key": "lh1", "headers": [["a", "1"]], "priority": 3}
-    sent = post(web, "bookings/messages/", body)
+    sent = post(web, "queues/bookings/messages/", body)
     assert sent.status_code == 201
     (id_,) = sent.data["ids"]
-    received = post(sales, "bookings/leases/", {"max_messages": 5, "lease_seconds": 90})
+    received = post(sales, "queues/bookings/leases/", {"max_messages": 5, "lease_seconds": 90})
     assert received.status_code == 201
     (message,) = received.data["messages"]
     assert message.pop("enqueued_at")
@@ -57,34 +45,34 @@ def test_create_send_receive_and_ack() -> None:
         "sender": "web",
     }
     token = received.data["token"]
-    acked = post(sales, f"bookings/leases/{token}/ack/", {"ids": [id_]})
+    acked = post(sales, f"queues/bookings/leases/{token}/ack/", {"ids": [id_]})
     assert (acked.status_code, acked.data) == (200, {"lost": []})
-    empty = post(sales, "bookings/leases/", {})
+    empty = post(sales, "queues/bookings/leases/", {})
     assert (empty.status_code, empty.data) == (200, {"token": None, "expires_at": None, "messages": []})
     assert sales.get("/api/queues/bookings/").data["counts"]["ready"] == 0
     assert "bookings" in {queue["name"] for queue in sales.get("/api/queues/").data["queues"]}
 
 
 def test_many_are_sent_in_order_all_or_nothing(sales: APIClient) -> None:
-    ids = post(sales, "bookings/messages/", {"messages": [{"payload": n} for n in range(3)]}).data["ids"]
+    ids = post(sales, "queues/bookings/messages/", {"messages": [{"payload": n} for n in range(3)]}).data["ids"]
     assert ids == sorted(ids)
-    assert post(sales, "bookings/messages/", {"messages": [{"payload": 1}, {"value": 1}]}).status_code == 400
+    assert post(sales, "queues/bookings/messages/", {"messages": [{"payload": 1}, {"value": 1}]}).status_code == 400
     assert Message.objects.count() == 3
 
 
 def test_numbers_and_bytes_are_stored_as_they_were_sent(sales: APIClient) -> None:
     text = '{"payload":{"big":9007199254740993,"price":1.10},"delay_seconds":0.0}'
     assert sales.post("/api/queues/bookings/messages/", text, content_type="application/json").status_code == 201
-    post(sales, "bookings/messages/", {"payload_base64": base64.b64encode(b"\xff\x00").decode()})
-    first, second = post(sales, "bookings/leases/", {}).data["messages"]
+    post(sales, "queues/bookings/messages/", {"payload_base64": base64.b64encode(b"\xff\x00").decode()})
+    first, second = post(sales, "queues/bookings/leases/", {}).data["messages"]
     assert first["payload"] == '{"big":9007199254740993,"price":1.10}'
     assert second["payload_base64"] == base64.b64encode(b"\xff\x00").decode()
 
 
 def test_nack_reject_extend_and_redrive(sales: APIClient) -> None:
-    first, second = post(sales, "bookings/messages/", {"messages": [{"payload": 1}, {"payload": 2}]}).data["ids"]
-    token = post(sales, "bookings/leases/", {}).data["token"]
-    lease = f"bookings/leases/{token}"
+    first, second = post(sales, "queues/bookings/messages/", {"messages": [{"payload": 1}, {"payload": 2}]}).data["ids"]
+    token = post(sales, "queues/bookings/leases/", {}).data["token"]
+    lease = f"queues/bookings/leases/{token}"
     assert post(sales, f"{lease}/extend/", {"ids": [first, second], "lease_seconds": 120}).data == {"lost": []}
     assert post(sales, f"{lease}/nack/", {"ids": [first], "delay_seconds": 30, "error": "no seat"}).data["lost"] == []
     assert post(sales, f"{lease}/reject/", {"ids": [second], "error": "bad"}).data["lost"] == []
@@ -93,16 +81,16 @@ def test_nack_reject_extend_and_redrive(sales: APIClient) -> None:
     assert queue["cards"]["dead"][0]["detail"] == "bad"
     peeked = sales.get("/api/queues/bookings/messages/?state=dead").data["messages"]
     assert [m["payload"] for m in peeked] == ["2"]
-    assert post(sales, "bookings/redrive/", {"ids": [second]}).data == {"redriven": 1}
+    assert post(sales, "queues/bookings/redrive/", {"ids": [second]}).data == {"redriven": 1}
 
 
 def test_a_lost_lease_is_a_conflict_that_names_the_lost_ids(sales: APIClient) -> None:
-    (id_,) = post(sales, "bookings/messages/", {"payload": 1}).data["ids"]
-    token = post(sales, "bookings/leases/", {}).data["token"]
+    (id_,) = post(sales, "queues/bookings/messages/", {"payload": 1}).data["ids"]
+    token = post(sales, "queues/bookings/leases/", {}).data["token"]
     Lease.objects.update(expires_at="2000-01-01T00:00Z")
     services.reap()
     for verb in ("ack", "nack", "reject", "extend"):
-        refused = post(sales, f"bookings/leases/{token}/{verb}/", {"ids": [id_]})
+        refused = post(sales, f"queues/bookings/leases/{token}/{verb}/", {"ids": [id_]})
         assert (refused.status_code, refused.data["lost"], refused.data["code"]) == (409, [id_], "lease_lost")
         assert refused.data["permanent"] is False
     assert Message.objects.get().state == Message.State.READY
@@ -110,7 +98,7 @@ def test_a_lost_lease_is_a_conflict_that_names_the_lost_ids(sales: APIClient) ->
 
 def test_anyone_sends_but_only_the_owner_handles(sales: APIClient) -> None:
     web = client_of("web")
-    assert post(web, "bookings/messages/", {"payload": 1}).status_code == 201
+    assert post(web, "queues/bookings/messages/", {"payload": 1}).status_code == 201
     for path, body in (
         ("leases/", {}),
         (f"leases/{uuid4()}/ack/", {"ids": [1]}),
@@ -119,7 +107,7 @@ def test_anyone_sends_but_only_the_owner_handles(sales: APIClient) -> None:
         (f"leases/{uuid4()}/extend/", {"ids": [1]}),
         ("redrive/", {}),
     ):
-        refused = post(web, f"bookings/{path}", body)
+        refused = post(web, f"queues/bookings/{path}", body)
         assert refused.status_code == 403, path
         assert refused.data["message"] == "Only sales handles bookings; you act for web."
     assert web.get("/api/queues/bookings/messages/").status_code == 403
@@ -129,10 +117,10 @@ def test_anyone_sends_but_only_the_owner_handles(sales: APIClient) -> None:
 def test_an_operator_acts_for_the_owner_by_naming_it(sales: APIClient) -> None:
     operator = APIClient()
     operator.force_login(User.objects.create_superuser("ann"))
-    post(sales, "bookings/messages/", {"payload": 1})
-    assert post(operator, "bookings/leases/", {}).status_code == 403
+    post(sales, "queues/bookings/messages/", {"payload": 1})
+    assert post(operator, "queues/bookings/leases/", {}).status_code == 403
     operator.credentials(HTTP_X_BOUNDARY="sales")
-    assert post(operator, "bookings/leases/", {}).status_code == 201
+    assert post(operator, "queues/bookings/leases/", {}).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -189,6 +177,6 @@ def test_nobody_is_let_in_without_a_key() -> None:
 def test_bad_input_is_refused_with_a_reason(
     sales: APIClient, path: str, body: Any, status: int, code: str, said: str
 ) -> None:
-    response = post(sales, path, body)
+    response = post(sales, f"queues/{path}", body)
     assert (response.status_code, response.data["code"]) == (status, code), response.data
     assert said in response.data["message"]
