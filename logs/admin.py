@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import BigIntegerField, Count, F, OuterRef, QuerySet, Subquery
+from django.db.models import BigIntegerField, Count, F, Func, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Greatest
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from logs import services
+from logs.configs import CONFIGS
 from logs.forms import ResetForm
-from logs.models import Commit, ConsumerGroup, GroupPartition, Record, Topic
+from logs.models import Commit, ConsumerGroup, GroupPartition, Topic
 from mqsite.errors import MessagingError
 
 
@@ -34,7 +35,7 @@ class TopicAdmin(_Looked):
     list_display = ["name", "owner", "partition_count", "description", "page"]
     list_filter = ["owner"]
     search_fields = ["name"]
-    readonly_fields = ["name", "owner", "max_message_bytes", "created_at"]
+    readonly_fields = ["name", "owner", *(config.field for config in CONFIGS.values()), "created_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Topic]:
         return super().get_queryset(request).annotate(partition_total=Count("partitions"))
@@ -74,13 +75,12 @@ class OffsetAdmin(_Looked):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[GroupPartition]:
         newest = Commit.objects.filter(group_partition=OuterRef("pk")).order_by("-number").values("committed")[:1]
-        last = Record.objects.filter(partition=OuterRef("partition_id")).order_by("-offset").values("offset")[:1]
-        start, big = F("partition__log_start"), BigIntegerField()
+        start = F("partition__log_start")
         return (
             super()
             .get_queryset(request)
             .annotate(newest=Subquery(newest))
-            .annotate(end=Greatest(Coalesce(Subquery(last) + 1, start, output_field=big), start, output_field=big))
+            .annotate(end=Func("partition_id", function="logs_log_end", output_field=BigIntegerField()))
             .annotate(behind=F("end") - Greatest(Coalesce(F("newest"), start), start))
         )
 

@@ -4,10 +4,11 @@ In process the declaration is the identity: who publishes through `Topic("flight
 owner="operations")` acts for operations. `migrate` creates what is missing.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from logs.models import MAX_MESSAGE_BYTES
+from logs.configs import parse_configs
 from mqsite.boundaries import require_name
 from mqsite.errors import Invalid
 from mqsite.registry import Registry
@@ -23,12 +24,15 @@ groups: Registry[str, "Group"] = Registry("Group")
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic, the boundary that alone publishes to it, and its settings."""
+    """A topic, the boundary that alone publishes to it, and its configuration under Kafka's names.
+
+    `Topic("orders", owner="shop", partitions=8, configs={"retention.ms": -1})`
+    """
 
     name: str
     owner: str
     partitions: int = 1
-    max_message_bytes: int = MAX_MESSAGE_BYTES
+    configs: Mapping[str, Any] = field(default_factory=dict, hash=False)
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -38,6 +42,7 @@ class Topic:
             raise Invalid(
                 reason=f"Topic {self.name}: partitions is {self.partitions}; allowed are 1 to {MAX_PARTITIONS}."
             )
+        parse_configs(self.configs)
         topics.add(self.name, self)
 
     def __str__(self) -> str:

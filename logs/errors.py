@@ -21,6 +21,31 @@ class PartitionGone(NotFound):
     code = "unknown_topic_or_partition"
 
 
+class PartitionsCannotShrink(Invalid):
+    """{topic} has {partitions} partitions and cannot shrink to {wanted}: their offsets would be lost."""
+
+    code = "invalid_partitions"
+
+
+class TopicAltered(Conflict):
+    """The topic was altered while records were published to it. Nothing of the batch was stored."""
+
+    code = "topic_altered"
+
+
+class KeyRequired(Invalid):
+    """Record {index} has no key. {topic} is compacted: only the newest record of each key stays."""
+
+    code = "invalid_record"
+
+
+class TimestampOutOfRange(Invalid):
+    """Record {index} is of {timestamp}, more than {limit_ms:,} ms ahead of the clock
+    (message.timestamp.after.max.ms)."""
+
+    code = "invalid_timestamp"
+
+
 class GroupNotFound(NotFound):
     """There is no consumer group {group}. Declare it, or create it first."""
 

@@ -1,21 +1,46 @@
 """Tables of the log. Workflow lives in services, hot statements in sql/."""
 
+import uuid
+
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 
 from mqsite.models import NAME_RULE, Boundary
 
-MAX_MESSAGE_BYTES = 1_048_588  # Kafka's max.message.bytes
+DAY_MS = 86_400_000
 
 
 class Topic(models.Model):
-    """A named log. One boundary publishes to it, anyone reads."""
+    """A named log. One boundary publishes to it, anyone reads. Its configuration has Kafka's names: `configs.py`."""
+
+    class CleanupPolicy(models.TextChoices):
+        DELETE = "delete", "delete what is old"
+        COMPACT = "compact", "keep the newest record of each key"
+        BOTH = "compact,delete", "both"
+
+    class TimestampType(models.TextChoices):
+        CREATE_TIME = "CreateTime", "the publisher's"
+        LOG_APPEND_TIME = "LogAppendTime", "when it was appended"
 
     id = models.AutoField(primary_key=True)
     name = models.CharField(max_length=249, unique=True, validators=[NAME_RULE])
     owner = models.ForeignKey(Boundary, on_delete=models.PROTECT, related_name="topics")
     description = models.TextField(blank=True, default="")
-    max_message_bytes = models.PositiveIntegerField(default=MAX_MESSAGE_BYTES)
+    cleanup_policy = models.CharField(max_length=14, choices=CleanupPolicy.choices, default=CleanupPolicy.DELETE)
+    retention_ms = models.BigIntegerField(default=7 * DAY_MS)
+    retention_bytes = models.BigIntegerField(default=-1)
+    delete_retention_ms = models.BigIntegerField(default=DAY_MS)
+    min_compaction_lag_ms = models.BigIntegerField(default=0)
+    max_message_bytes = models.PositiveIntegerField(default=1_048_588)
+    message_timestamp_type = models.CharField(
+        max_length=13, choices=TimestampType.choices, default=TimestampType.CREATE_TIME
+    )
+    message_timestamp_after_max_ms = models.BigIntegerField(default=3_600_000)
+    index_keys = models.BooleanField(default=False)
+    # New with every change a publisher must know of. Random, so that no other topic, not even one in a
+    # restored database, is ever taken for what a process remembers.
+    revision = models.UUIDField(default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -31,7 +56,14 @@ class Partition(models.Model):
     id = models.AutoField(primary_key=True)
     topic = models.ForeignKey(Topic, on_delete=models.CASCADE, related_name="partitions", db_index=False)
     number = models.PositiveIntegerField()
+    revision = models.UUIDField(editable=False)  # its topic's
     log_start = models.BigIntegerField(default=0)  # also the floor once every record is gone
+    log_start_bytes = models.BigIntegerField(default=0, editable=False)  # the running total before the log start
+    segment = models.SmallIntegerField(default=0, editable=False)  # where appends go now
+    segment_start = models.BigIntegerField(default=0, editable=False)  # the first offset there
+    hash_keys = models.BooleanField(default=False, editable=False)
+    hashed_from = models.BigIntegerField(default=0, editable=False)  # every record from here on has its key hash
+    cleaned_until = models.BigIntegerField(default=0, editable=False)  # compaction goes on from here
 
     class Meta:
         ordering = ["topic_id", "number"]
@@ -42,13 +74,17 @@ class Partition(models.Model):
 
 
 class Record(models.Model):
-    """One record. Written by logs_append alone; never updated."""
+    """One record. Written by logs_append alone. The table and its segments are made in sql/functions/."""
 
     pk = models.CompositePrimaryKey("partition_id", "offset")
     offset = models.BigIntegerField()
     timestamp = models.DateTimeField()
+    timestamp_max = models.DateTimeField()  # the running maximum in the partition
+    bytes_end = models.BigIntegerField()  # the running total of key, value and headers in the partition
     # No constraint: it would lock the partition row once more for each record. logs_append checks.
     partition = models.ForeignKey(Partition, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    segment = models.SmallIntegerField()
+    key_hash = models.BigIntegerField(null=True)
     key = models.BinaryField(null=True)
     value = models.BinaryField(null=True)
     headers = models.TextField(null=True)  # noqa: DJ001  [["name","value"],...], parsed by who needs it
@@ -59,6 +95,61 @@ class Record(models.Model):
 
     def __str__(self) -> str:
         return f"{self.partition_id}:{self.offset}"
+
+
+class Segment(models.Model):
+    """A child of logs_record. 0 is shared and has no row here; any other belongs to one topic or is free."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    topic_id = models.IntegerField(null=True)  # of a topic that may be deleted by now
+    opened_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.pk}"
+
+
+class Extent(models.Model):
+    """From `first_offset` up to the next extent a partition's records stand in `segment`; before, in segment 0."""
+
+    pk = models.CompositePrimaryKey("partition_id", "first_offset")
+    partition_id = models.IntegerField()
+    first_offset = models.BigIntegerField()
+    segment = models.SmallIntegerField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.partition_id}:{self.first_offset} in {self.segment}"
+
+
+class ExpiredRange(models.Model):
+    """Offsets of the shared segment that nobody can read any more and that are to be deleted."""
+
+    partition_id = models.IntegerField()
+    first_offset = models.BigIntegerField()
+    end_offset = models.BigIntegerField()
+
+    class Meta:
+        db_table = "logs_expired"
+
+    def __str__(self) -> str:
+        return f"{self.partition_id}:{self.first_offset} to {self.end_offset}"
+
+
+class PublishedId(models.Model):
+    """A producer-chosen id that is remembered, and where its record stands."""
+
+    pk = models.CompositePrimaryKey("topic_id", "producer_id")
+    topic_id = models.IntegerField()
+    producer_id = models.TextField()
+    partition_id = models.IntegerField()
+    offset = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "logs_published"
+        indexes = [BrinIndex(fields=["at"], name="logs_published_at")]
+
+    def __str__(self) -> str:
+        return f"{self.topic_id}:{self.producer_id}"
 
 
 class ConsumerGroup(models.Model):

@@ -1,40 +1,104 @@
 """Questions to the log that change nothing. Shapes are ready for JSON."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db.models import Count
 
-from logs import store
+from logs import metadata, store
+from logs.configs import describe_configs, parse_configs, read_configs
 from logs.declarations import groups as declared_groups
 from logs.declarations import topics as declared_topics
-from logs.errors import GroupNotFound, PartitionNotFound, TopicNotFound
+from logs.errors import GroupNotFound, OffsetOutOfRange, PartitionGone, PartitionNotFound, TopicNotFound
 from logs.models import ConsumerGroup, GroupPartition, Topic
+from mqsite.errors import Invalid
 from mqsite.payloads import as_text
 from mqsite.registry import list_differences
 
 SHOWN_VALUE_BYTES = 2_000
 
 
-def locate_topic(topic: str, *, using: str = "default") -> store.Located:
-    located = store.locate(topic, using=using)
-    if located is None:
-        raise TopicNotFound(topic=topic)
-    return located
-
-
-def locate_partition(topic: str, partition: int, *, using: str = "default") -> int:
-    """The id of one partition, or a refusal that says which there are."""
-    ids = locate_topic(topic, using=using).partition_ids
-    if not 0 <= partition < len(ids):
-        raise PartitionNotFound(topic=topic, partition=partition, last=len(ids) - 1)
-    return ids[partition]
-
-
 def bounds(topic: str, *, using: str = "default") -> list[store.Bounds]:
-    """Log start and log end of each partition, by number."""
-    found = store.bounds(locate_topic(topic, using=using).partition_ids, using=using)
+    """Log start, log end and size of each partition, by number."""
+    found = store.bounds(metadata.locate_topic(topic, using=using).partition_ids, using=using)
     return sorted(found, key=lambda b: b.number)
+
+
+def find_offset_for_time(topic: str, partition: int, time: datetime, *, using: str = "default") -> int | None:
+    """The earliest offset whose timestamp is at or after `time`; None if there is none yet."""
+    if time.tzinfo is None:
+        raise Invalid(reason=f"The time {time} has no time zone.")
+    return store.offset_for_time(metadata.locate_partition(topic, partition, using=using), time, using=using)
+
+
+def find_offsets(
+    topic: str,
+    start: str | int | datetime | Mapping[int, int],
+    *,
+    partitions: Sequence[int] | None = None,
+    using: str = "default",
+) -> dict[int, int]:
+    """Partition to offset: "earliest", "latest", one offset for all, a time, or as the mapping says."""
+    ends = {b.number: b for b in bounds(topic, using=using)}
+    chosen = list(start) if isinstance(start, Mapping) else list(ends if partitions is None else partitions)
+    for number in chosen:
+        if number not in ends:
+            raise PartitionNotFound(topic=topic, partition=number, last=len(ends) - 1)
+    return {number: _find_offset(topic, ends[number], start, using=using) for number in chosen}
+
+
+def _find_offset(topic: str, ends: store.Bounds, start: str | int | datetime | Mapping[int, int], *, using: str) -> int:
+    if isinstance(start, Mapping):
+        return start[ends.number]
+    if isinstance(start, datetime):
+        found = find_offset_for_time(topic, ends.number, start, using=using)
+        return ends.log_end if found is None else found
+    if start == "earliest":
+        return ends.log_start
+    if start == "latest":
+        return ends.log_end
+    if isinstance(start, int) and not isinstance(start, bool) and start >= 0:
+        return start
+    raise Invalid(reason=f"Cannot start at {start!r}; allowed are 'earliest', 'latest', an offset or a time.")
+
+
+def read_partition(
+    topic: str, partition: int, *, partition_id: int, offset: int, using: str, **limits: int
+) -> list[store.Record]:
+    """Records from `offset` on: from the segment where it was last seen; unless the very record is there, look anew."""
+    get = partial(store.fetch, topic, partition, partition_id=partition_id, using=using, **limits)
+    segment = metadata.find_segment(partition_id, offset, using=using)
+    if segment is not None:
+        records = get(segment=segment, offset=offset)
+        if records and records[0].offset == offset:
+            return records
+    position = offset
+    while True:
+        extent = store.extent(partition_id, position, using=using)
+        if extent is None:
+            raise PartitionGone
+        if not extent.log_start <= offset <= extent.log_end:
+            raise out_of_range(topic, partition, offset, extent)
+        if position == extent.log_end:
+            return []
+        metadata.remember_segment(partition_id, position, extent, using=using)
+        records = get(segment=extent.segment, offset=position)
+        if records or extent.next_extent is None:
+            return records
+        position = extent.next_extent  # compaction has left nothing of this extent from here on
+
+
+def out_of_range(topic: str, partition: int, offset: int, ends: store.Bounds | store.Extent) -> OffsetOutOfRange:
+    return OffsetOutOfRange(
+        topic=topic, partition=partition, offset=offset, log_start=ends.log_start, log_end=ends.log_end
+    )
+
+
+def indexes_keys(topic: Topic) -> bool:
+    """Whether each record's key is hashed for the index: asked for, or needed by compaction."""
+    return topic.index_keys or "compact" in topic.cleanup_policy
 
 
 def overview(limit: int = 20, *, using: str = "default") -> list[dict[str, Any]]:
@@ -48,7 +112,15 @@ def describe_topic(name: str, *, using: str = "default") -> dict[str, Any]:
     topic = _topics(using).filter(name=name).first()
     if topic is None:
         raise TopicNotFound(topic=name)
-    return _describe([topic], using=using)[0]
+    return {**_describe([topic], using=using)[0], "configs": read_configs(topic)}
+
+
+def describe_topic_configs(name: str, *, using: str = "default") -> list[dict[str, Any]]:
+    """Every configuration of a topic with its default and what it does."""
+    topic = Topic.objects.using(using).filter(name=name).first()
+    if topic is None:
+        raise TopicNotFound(topic=name)
+    return describe_configs(topic)
 
 
 def newest_records(topic: str, limit: int = 50, *, using: str = "default") -> list[dict[str, Any]]:
@@ -56,7 +128,7 @@ def newest_records(topic: str, limit: int = 50, *, using: str = "default") -> li
     records: list[store.Record] = []
     for end in bounds(topic, using=using):
         start = max(end.log_start, end.log_end - limit)
-        records += store.fetch(
+        records += read_partition(
             topic,
             end.number,
             partition_id=end.partition_id,
@@ -104,9 +176,10 @@ def drift(*, using: str = "default") -> list[str]:
     stored_topics = {t.name: t for t in _topics(using).filter(name__in=[t.name for t in declared_topics])}
     for topic in declared_topics:
         stored = stored_topics.get(topic.name)
-        values = stored and (stored.owner.name, stored.partition_count, stored.max_message_bytes)
-        wanted = (topic.owner, topic.partitions, topic.max_message_bytes)
-        found += list_differences(f"Topic {topic.name}", ("owner", "partitions", "max_message_bytes"), wanted, values)
+        columns = parse_configs(topic.configs)
+        wanted = (topic.owner, topic.partitions, *columns.values())
+        values = stored and (stored.owner.name, stored.partition_count, *(getattr(stored, c) for c in columns))
+        found += list_differences(f"Topic {topic.name}", ("owner", "partitions", *topic.configs), wanted, values)
     stored_groups = {
         g.name: g
         for g in ConsumerGroup.objects.using(using)
@@ -158,6 +231,7 @@ def _describe(topics: Iterable[Any], *, using: str, only_group: str | None = Non
             "owner": topic.owner.name,
             "description": topic.description,
             "records": 0,
+            "size_bytes": 0,
             "partition_count": topic.partition_count,
             "groups": [],
             "partitions": [],
@@ -172,8 +246,10 @@ def _describe(topics: Iterable[Any], *, using: str, only_group: str | None = Non
 def _add_position(topic: dict[str, Any], row: store.Position, only_group: str | None) -> None:
     partitions = topic["partitions"]
     if not partitions or partitions[-1]["number"] != row.number:
-        partitions.append({"number": row.number, "log_start": row.log_start, "log_end": row.log_end, "groups": []})
+        ends = {"log_start": row.log_start, "log_end": row.log_end, "size_bytes": row.size_bytes}
+        partitions.append({"number": row.number, **ends, "groups": []})
         topic["records"] += row.log_end - row.log_start
+        topic["size_bytes"] += row.size_bytes
     if row.group is None or only_group not in {None, row.group}:
         return
     if row.group not in topic["groups"]:

@@ -2,20 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import psycopg
 
-from logs.errors import LockWaitTooLong, PartitionGone
+from logs.errors import LockWaitTooLong, PartitionGone, TopicAltered
 from mqsite.errors import MessagingError, ReadCommittedRequired
 from mqsite.payloads import as_text
 from mqsite.sql import fetch_all, statement
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record as it is read. `value` and `key` are the publisher's bytes."""
 
     topic: str
@@ -48,21 +48,38 @@ class Record:
 
 
 class Batch(NamedTuple):
-    """Records grouped by partition: `partitions` ascending, then all records in that order."""
+    """Records grouped by partition: `partitions` ascending, then all records in that order.
+
+    A column that no record fills may be None instead of a list.
+    """
 
     partitions: list[int]
     counts: list[int]
-    keys: list[bytes | None]
-    vals: list[bytes | None]
-    headers: list[str | None]
-    content_types: list[str | None]
+    keys: list[bytes | None] | None
+    vals: list[bytes | None] | None
+    headers: list[str | None] | None
+    content_types: list[str | None] | None
+    ends: list[int]  # the running total of bytes within each partition
+    timestamps: list[datetime | None] | None
+    ids: list[str | None] | None
 
 
 class Located(NamedTuple):
     topic_id: int
+    revision: UUID
     owner: str
     max_message_bytes: int
+    timestamp_type: str
+    timestamp_after_max_ms: int
+    cleanup_policy: str
     partition_ids: list[int]  # by partition number
+
+
+class Extent(NamedTuple):
+    log_start: int
+    log_end: int
+    segment: int
+    next_extent: int | None
 
 
 class Bounds(NamedTuple):
@@ -70,6 +87,7 @@ class Bounds(NamedTuple):
     number: int
     log_start: int
     log_end: int
+    size_bytes: int
 
 
 class Assigned(NamedTuple):
@@ -97,6 +115,7 @@ class Position(NamedTuple):
     number: int
     log_start: int
     log_end: int
+    size_bytes: int
     group: str | None
     committed: int | None
     lag: int
@@ -115,6 +134,15 @@ class Behind(NamedTuple):
     partition: int
 
 
+class Inspected(NamedTuple):
+    partition_id: int
+    topic_id: int
+    segment: int
+    records: int
+    records_in_segment: int
+    target: int | None  # where retention wants the log start
+
+
 def _isolation_refused(error: psycopg.Error) -> MessagingError:
     return ReadCommittedRequired(verb="Publishing", isolation="another isolation level", what="log")
 
@@ -122,6 +150,7 @@ def _isolation_refused(error: psycopg.Error) -> MessagingError:
 _REFUSALS = {
     "MQ001": _isolation_refused,
     "logs_read_committed": _isolation_refused,
+    "MQ002": lambda _: TopicAltered(),
     "logs_partition_gone": lambda _: PartitionGone(),
     "55P03": lambda _: LockWaitTooLong(),
 }
@@ -131,15 +160,27 @@ def _run(name: str, using: str, **params: Any) -> list[tuple[Any, ...]]:
     return fetch_all(using, statement("logs", name), params, refusals=_REFUSALS)
 
 
-def append(batch: Batch, *, using: str) -> list[int]:
+@cache
+def _in_segment(name: str, segment: int) -> str:
+    """The text of a statement for one segment: it then locks and plans for that child alone."""
+    return statement("logs", name).replace("logs_record_s0", f"logs_record_s{int(segment)}")
+
+
+def append(batch: Batch, *, revision: UUID, using: str) -> list[int]:
     """Append in a transaction of its own; the first offset per partition, in the batch's order."""
-    ((firsts,),) = _run("append", using, **batch._asdict())
+    ((firsts,),) = _run("append", using, **batch._asdict(), revision=revision)
     return list(firsts)
 
 
-def stage(batch: Batch, *, using: str) -> None:
-    """Append when the surrounding transaction commits."""
-    _run("stage", using, **batch._asdict())
+def append_once(batch: Batch, *, revision: UUID, using: str) -> list[tuple[int, int, bool]]:
+    """As `append` for records with producer ids: partition id, offset and "known before", per record."""
+    ((partitions, offsets, duplicates),) = _run("append_once", using, **batch._asdict(), revision=revision)
+    return list(zip(partitions, offsets, duplicates, strict=True))
+
+
+def stage(batch: Batch, *, topic_id: int, revision: UUID, using: str) -> bool:
+    """Append when the surrounding transaction commits. False = the topic is not what the caller knew."""
+    return bool(_run("stage", using, **batch._asdict(), topic_id=topic_id, revision=revision))
 
 
 def assign_now(*, using: str) -> None:
@@ -152,36 +193,96 @@ def locate(topic: str, *, using: str) -> Located | None:
     return Located(*rows[0]) if rows else None
 
 
+def extent(partition_id: int, offset: int, *, using: str) -> Extent | None:
+    """Where an offset stands; None for a partition that is gone."""
+    rows = _run("extent", using, partition_id=partition_id, offset=offset)
+    return Extent(*rows[0]) if rows else None
+
+
 def fetch(
     topic: str,
     partition: int,
     *,
     partition_id: int,
+    segment: int,
     offset: int,
     max_records: int,
     max_bytes: int,
     replay_until: int = 0,
     using: str,
 ) -> list[Record]:
-    """Records from `offset` on, in order. Those below `replay_until` are marked as a replay."""
-    rows = _run(
-        "fetch",
+    """Records of one segment from `offset` on, in order. Those below `replay_until` are marked as a replay."""
+    rows = fetch_all(
         using,
-        partition_id=partition_id,
-        offset=offset,
-        max_records=max_records,
-        max_bytes=max_bytes,
-        replay_until=replay_until,
+        _in_segment("fetch", segment),
+        {
+            "partition_id": partition_id,
+            "offset": offset,
+            "max_records": max_records,
+            "max_bytes": max_bytes,
+            "replay_until": replay_until,
+        },
     )
-    return [Record(topic, partition, *row) for row in rows]
+    place = (topic, partition)
+    return [Record._make(place + row) for row in rows]
 
 
 def bounds(partition_ids: Sequence[int], *, using: str) -> list[Bounds]:
     return [Bounds(*row) for row in _run("bounds", using, partition_ids=list(partition_ids))]
 
 
-def truncate(partition_ids: Sequence[int], *, using: str) -> None:
-    _run("truncate", using, partition_ids=list(partition_ids))
+def offset_for_time(partition_id: int, time: datetime, *, using: str) -> int | None:
+    rows = _run("offset_for_time", using, partition_id=partition_id, time=time)
+    return rows[0][0] if rows else None
+
+
+def move_log_start(targets: dict[int, int], *, using: str) -> dict[int, int]:
+    """Partition id to the log start it shall have; answers the one it has."""
+    ids = list(targets)
+    return dict(_run("move_log_start", using, partition_ids=ids, targets=list(targets.values())))
+
+
+def adopt_topic(topic_id: int, *, revision: UUID, hash_keys: bool, using: str) -> None:
+    """The topic's partitions take over its revision, and whether keys are hashed."""
+    _run("adopt_topic", using, topic_id=topic_id, revision=revision, hash_keys=hash_keys)
+
+
+def note_deleted(partition_ids: Sequence[int], *, using: str) -> None:
+    _run("note_deleted", using, partition_ids=list(partition_ids))
+
+
+def delete_expired(*, limit: int, using: str) -> int:
+    """How many offsets of the shared segment are done with; 0 when none is left."""
+    return int(_run("delete_expired", using, limit=limit)[0][0])
+
+
+def inspect(*, after_id: int, limit: int, using: str) -> list[Inspected]:
+    """One page of partitions, by id."""
+    return [Inspected(*row) for row in _run("inspect", using, after_id=after_id, limit=limit)]
+
+
+def roll(topic_id: int, *, from_segment: int, using: str) -> int | None:
+    """The segment the topic goes on in; None: no emptied one is free, or it has moved already."""
+    segment: int | None = _run("roll", using, topic_id=topic_id, from_segment=from_segment)[0][0]
+    return segment
+
+
+def add_segment(*, limit: int, using: str) -> bool:
+    """False: there are `limit` already."""
+    return bool(_run("add_segment", using, limit=limit))
+
+
+def occupied_segments(*, using: str) -> list[int]:
+    return [row[0] for row in _run("occupied_segments", using)]
+
+
+def free_segment(segment: int, *, using: str) -> bool:
+    """False: something in it can still be read. LockWaitTooLong: somebody still reads it."""
+    return bool(_run("free_segment", using, segment=segment)[0][0])
+
+
+def sweep_producer_ids(*, window_seconds: float, limit: int, using: str) -> int:
+    return len(_run("sweep_producer_ids", using, window_seconds=window_seconds, limit=limit))
 
 
 def acquire(group_partition_id: int, *, member: str, seconds: float, using: str) -> Assigned | None:

@@ -15,4 +15,4 @@ def consume(group: str, topic: str, partition: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    services.sweep_commits()
+    services.run_upkeep()

@@ -11,7 +11,6 @@ from mqsite.errors import Invalid
 
 JSON = "application/json"
 TEXT = "text/plain"
-BYTES = "application/octet-stream"
 
 Headers = Sequence[tuple[str, str]]
 
@@ -19,13 +18,13 @@ Headers = Sequence[tuple[str, str]]
 def encode(value: Any, content_type: str | None = None) -> tuple[bytes | None, str | None]:
     """(bytes, content type) of `value`.
 
-    bytes and None stay as they are, text becomes UTF-8, anything else becomes JSON. Decimal is
-    written digit by digit; NaN and infinity are refused, they are not JSON.
+    bytes and None stay as they are, of no type unless it is given; text becomes UTF-8, anything else
+    becomes JSON. Decimal is written digit by digit; NaN and infinity are refused, they are not JSON.
     """
-    if value is None:
-        return None, content_type
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value), content_type or BYTES
+    if value is None or isinstance(value, bytes):
+        return value, content_type
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value), content_type
     if isinstance(value, str):
         return encode_text(value), content_type or TEXT
     return dump_json(value), content_type or JSON

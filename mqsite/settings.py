@@ -131,6 +131,9 @@ MQSITE_HEARTBEAT_SECONDS = float(env("MQSITE_HEARTBEAT_SECONDS", "3"))
 MQSITE_MEMBER_SECONDS = float(env("MQSITE_MEMBER_SECONDS", "9"))
 MQSITE_SWEEP_SECONDS = float(env("MQSITE_SWEEP_SECONDS", "4"))
 
+# How long a producer's id is remembered at least: publishing it again answers the original offset.
+MQSITE_PRODUCER_ID_SECONDS = float(env("MQSITE_PRODUCER_ID_SECONDS", "86400"))
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "mqsite.authentication.ApiKeyAuthentication",

@@ -17,7 +17,7 @@ def test_a_number_comes_out_as_it_went_in(text: str) -> None:
 
 
 def test_each_kind_of_value_has_its_content_type() -> None:
-    assert encode(b"\x00") == (b"\x00", "application/octet-stream")
+    assert encode(b"\x00") == (b"\x00", None)
     assert encode("é") == ("é".encode(), "text/plain")
     assert encode({"é": [None, True]}) == ('{"é":[null,true]}'.encode(), "application/json")
     assert encode(None) == (None, None)

@@ -8,6 +8,7 @@ FLIGHTS = Topic(
     "flights",
     owner="operations",
     partitions=6,
+    configs={"retention.ms": -1},  # a new group can start at the first record, whenever it comes
     description="Departures from New York as they happen: FlightDeparted or FlightCancelled, by tail number.",
 )
 DELAY_BOARD = Group("delay-board", owner="airport-displays", on_reset=clear_board)

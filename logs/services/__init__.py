@@ -14,10 +14,20 @@ from logs.services.groups import (
     subscribe_group,
 )
 from logs.services.publishing import NewRecord, Published, publish, publish_many
-from logs.services.reading import fetch, fetch_assigned
+from logs.services.reading import fetch, fetch_assigned, read_records
 from logs.services.resets import reset_offsets
-from logs.services.topics import create_topic, delete_topic
-from logs.services.upkeep import assign_published, create_declared, subscribe_declared, sweep_commits
+from logs.services.topics import add_partitions, alter_topic, create_topic, delete_records, delete_topic
+from logs.services.upkeep import (
+    apply_retention,
+    assign_published,
+    create_declared,
+    delete_expired,
+    free_segments,
+    run_upkeep,
+    subscribe_declared,
+    sweep_commits,
+    sweep_producer_ids,
+)
 from logs.store import Record
 
 __all__ = [
@@ -26,6 +36,9 @@ __all__ = [
     "Published",
     "Record",
     "acquire_partition",
+    "add_partitions",
+    "alter_topic",
+    "apply_retention",
     "assign_published",
     "begin_batch",
     "clear_failure",
@@ -34,16 +47,22 @@ __all__ = [
     "create_declared",
     "create_group",
     "create_topic",
+    "delete_expired",
+    "delete_records",
     "delete_topic",
     "fetch",
     "fetch_assigned",
+    "free_segments",
     "publish",
     "publish_many",
+    "read_records",
     "record_failure",
     "release_partition",
     "renew_partitions",
     "reset_offsets",
+    "run_upkeep",
     "subscribe_declared",
     "subscribe_group",
     "sweep_commits",
+    "sweep_producer_ids",
 ]

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from logs import selectors, signals, store
-from logs.errors import Fenced, GroupAlreadyExists, NotSubscribed, OffsetOutOfRange
-from logs.models import ConsumerGroup, GroupPartition
+from logs.errors import Fenced, GroupAlreadyExists, NotSubscribed
+from logs.models import ConsumerGroup, GroupPartition, Topic
 from mqsite.announce import announce
 from mqsite.boundaries import ensure_boundary, require_name
 from mqsite.errors import Invalid
@@ -55,6 +55,8 @@ def subscribe_group(group: str, topic: str, *, using: str = "default") -> None:
     """Let a group read a topic, from where `start_at` says. Subscribing again changes nothing."""
     with transaction.atomic(using=using):
         row = selectors.require_group(group, using=using)
+        # Whoever adds partitions at the moment is waited for, and waits: none is missed.
+        list(Topic.objects.using(using).select_for_update(no_key=True).filter(name=topic).values_list("id"))
         ends = selectors.bounds(topic, using=using)
         for end in ends:
             held, created = GroupPartition.objects.using(using).get_or_create(group=row, partition_id=end.partition_id)
@@ -139,7 +141,7 @@ def commit_checked(group: str, topic: str, partition: int, *, epoch: int, offset
         raise NotSubscribed(group=group, topic=topic, partition=partition)
     (ends,) = store.bounds([held.partition_id], using=using)
     if not ends.log_start <= offset <= ends.log_end:
-        raise out_of_range(topic, partition, offset, ends)
+        raise selectors.out_of_range(topic, partition, offset, ends)
     assignment = Assignment(group, topic, partition, held.partition_id, held.id, epoch, offset, 0, 0)
     commit_offset(assignment, offset, using=using)
 
@@ -160,12 +162,6 @@ def record_failure(
 
 def clear_failure(assignment: Assignment, *, using: str = "default") -> None:
     store.clear_failure(assignment.group_partition_id, epoch=assignment.epoch, using=using)
-
-
-def out_of_range(topic: str, partition: int, offset: int, ends: store.Bounds) -> OffsetOutOfRange:
-    return OffsetOutOfRange(
-        topic=topic, partition=partition, offset=offset, log_start=ends.log_start, log_end=ends.log_end
-    )
 
 
 def _fenced(assignment: Assignment) -> Fenced:

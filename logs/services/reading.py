@@ -1,14 +1,18 @@
 """Readers fetch. Reading removes nothing."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
-from logs import selectors, store
-from logs.errors import OffsetOutOfRange, TopicNotFound
-from logs.services.groups import Assignment, out_of_range
+from logs import metadata, selectors, store
+from logs.errors import OffsetOutOfRange, PartitionGone, TopicNotFound
+from logs.services.groups import Assignment
+from logs.services.waiting import wait_for_any
 from mqsite.errors import Invalid
 
 MAX_FETCH_RECORDS = 10_000
 MAX_FETCH_BYTES = 50 * 1024 * 1024  # Kafka's fetch.max.bytes
+MAX_WAIT_SECONDS = 60.0
 
 
 def fetch(
@@ -18,24 +22,37 @@ def fetch(
     *,
     max_records: int = 500,
     max_bytes: int = MAX_FETCH_BYTES,
+    wait_seconds: float = 0.0,
     using: str = "default",
 ) -> list[store.Record]:
     """Records from `offset` on, in order; none when the offset is the log end.
 
-    At least one record comes even if it alone is larger than `max_bytes`.
+    At least one record comes even if it alone is larger than `max_bytes` (key, value and headers
+    count). At the log end it waits for the next record, up to `wait_seconds`.
     """
     if not 1 <= max_records <= MAX_FETCH_RECORDS:
         raise Invalid(reason=f"max_records is {max_records}; allowed are 1 to {MAX_FETCH_RECORDS:,}.")
-    partition_id = selectors.locate_partition(topic, partition, using=using)
-    return _fetch(
-        topic,
-        partition,
-        partition_id=partition_id,
-        offset=offset,
-        max_records=max_records,
-        max_bytes=max_bytes,
-        using=using,
-    )
+    if not 0 <= wait_seconds <= MAX_WAIT_SECONDS:
+        raise Invalid(reason=f"wait_seconds is {wait_seconds}; allowed are 0 to {MAX_WAIT_SECONDS:g}.")
+
+    def read(located: store.Located) -> list[store.Record]:
+        partition_id = metadata.pick_partition(located, topic, partition)
+        get = partial(
+            selectors.read_partition,
+            topic,
+            partition,
+            partition_id=partition_id,
+            offset=offset,
+            max_records=max_records,
+            max_bytes=max_bytes,
+            using=using,
+        )
+        records = get()
+        if not records and wait_seconds and wait_for_any({partition_id: offset}, seconds=wait_seconds, using=using):
+            return get()
+        return records
+
+    return metadata.use_topic(topic, read, using=using)
 
 
 def fetch_assigned(
@@ -43,7 +60,7 @@ def fetch_assigned(
 ) -> list[store.Record]:
     """What a member reads next. A position that retention has passed moves to the log start."""
     read = partial(
-        _fetch,
+        selectors.read_partition,
         assignment.topic,
         assignment.partition,
         partition_id=assignment.partition_id,
@@ -54,21 +71,51 @@ def fetch_assigned(
     )
     try:
         return read(offset=position)
+    except PartitionGone as error:
+        raise TopicNotFound(topic=assignment.topic) from error
     except OffsetOutOfRange as error:
         if position > error.facts["log_start"]:
             raise
         return read(offset=error.facts["log_start"])
 
 
-def _fetch(
-    topic: str, partition: int, *, partition_id: int, offset: int, using: str, **limits: int
-) -> list[store.Record]:
-    records = store.fetch(topic, partition, partition_id=partition_id, offset=offset, using=using, **limits)
-    if records:
-        return records
-    ends = store.bounds([partition_id], using=using)
-    if not ends:
-        raise TopicNotFound(topic=topic)
-    if not ends[0].log_start <= offset <= ends[0].log_end:
-        raise out_of_range(topic, partition, offset, ends[0])
-    return []
+def read_records(
+    topic: str,
+    *,
+    start: str | int | datetime | Mapping[int, int] = "earliest",
+    partitions: Sequence[int] | None = None,
+    wait_seconds: float = 0.0,
+    using: str = "default",
+) -> Iterator[store.Record]:
+    """Every record of a topic, without a group: for scripts and tests.
+
+    From `start`: "earliest", "latest", an offset, a time, or an offset for each partition. In order
+    within a partition, partitions taking turns. Ends at the log end, or once nothing has come for
+    `wait_seconds`. What retention deletes meanwhile is passed over.
+    """
+    positions = selectors.find_offsets(topic, start, partitions=partitions, using=using)
+    while positions:
+        got = 0
+        for partition in list(positions):
+            records = _read_on(topic, partition, positions[partition], using=using)
+            if records:
+                positions[partition] = records[-1].offset + 1
+                got += len(records)
+                yield from records
+        if not got and not _wait_for_any(topic, positions, seconds=wait_seconds, using=using):
+            return
+
+
+def _read_on(topic: str, partition: int, position: int, *, using: str) -> list[store.Record]:
+    try:
+        return fetch(topic, partition, position, using=using)
+    except OffsetOutOfRange as error:
+        if position > error.facts["log_start"]:
+            raise
+        return fetch(topic, partition, error.facts["log_start"], using=using)
+
+
+def _wait_for_any(topic: str, positions: Mapping[int, int], *, seconds: float, using: str) -> bool:
+    located = metadata.locate_topic(topic, using=using)
+    wanted = {located.partition_ids[number]: offset for number, offset in positions.items()}
+    return bool(seconds) and wait_for_any(wanted, seconds=seconds, using=using)

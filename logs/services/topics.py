@@ -1,14 +1,21 @@
-"""Topics come and go."""
+"""Topics come, change and go."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from logs import selectors, store
+from logs.configs import parse_configs, read_configs
 from logs.declarations import MAX_PARTITIONS
-from logs.errors import TopicAlreadyExists
-from logs.models import MAX_MESSAGE_BYTES, GroupPartition, Partition, Topic
+from logs.errors import PartitionNotFound, PartitionsCannotShrink, TopicAlreadyExists, TopicNotFound
+from logs.models import GroupPartition, Partition, PublishedId, Topic
 from mqsite.audit import record_action
 from mqsite.boundaries import ensure_boundary, require_name
 from mqsite.errors import Invalid
+
+LOG_END = -1  # Kafka's high watermark in delete-records
 
 
 def create_topic(
@@ -17,38 +24,148 @@ def create_topic(
     owner: str,
     partitions: int = 1,
     description: str = "",
-    max_message_bytes: int = MAX_MESSAGE_BYTES,
+    configs: Mapping[str, Any] | None = None,
     using: str = "default",
 ) -> Topic:
-    """Create a topic with its partitions."""
+    """Create a topic with its partitions. `configs`: Kafka's names, such as `{"retention.ms": -1}`."""
     require_name(name, "topic")
-    if not 1 <= partitions <= MAX_PARTITIONS:
-        raise Invalid(reason=f"partitions is {partitions}; allowed are 1 to {MAX_PARTITIONS}.")
+    _require_count(partitions)
+    columns = parse_configs(configs or {})
     try:
         with transaction.atomic(using=using):
             topic = Topic.objects.using(using).create(
-                name=name,
-                owner=ensure_boundary(owner, using=using),
-                description=description,
-                max_message_bytes=max_message_bytes,
+                name=name, owner=ensure_boundary(owner, using=using), description=description, **columns
             )
-            Partition.objects.using(using).bulk_create(
-                Partition(topic=topic, number=number) for number in range(partitions)
-            )
+            _add(topic, range(partitions), using=using)
     except IntegrityError as error:
         raise TopicAlreadyExists(topic=name) from error
     return topic
 
 
-def delete_topic(name: str, *, actor: str, using: str = "default") -> None:
-    """Delete a topic, its records and every group's offsets on it. Publishers to it fail as a whole."""
+def alter_topic(
+    name: str,
+    *,
+    configs: Mapping[str, Any] | None = None,
+    description: str | None = None,
+    actor: str,
+    reason: str = "",
+    using: str = "default",
+) -> Topic:
+    """Change what `configs` names, at once and for every publisher; None puts one back to its default."""
+    columns = parse_configs(configs or {})
+    if description is not None:
+        columns["description"] = description
     with transaction.atomic(using=using):
-        selectors.locate_topic(name, using=using)
+        topic = _lock_topic(name, using=using)
+        before = read_configs(topic)
+        for field, value in columns.items():
+            setattr(topic, field, value)
+        topic.revision = uuid.uuid4()
+        topic.save(using=using)
+        _adopt(topic, using=using)
+        changed = {key: [before[key], value] for key, value in read_configs(topic).items() if value != before[key]}
+        record_action(
+            actor=actor, action="alter topic", subject=name, reason=reason, facts={"changed": changed}, using=using
+        )
+    return topic
+
+
+def add_partitions(name: str, total: int, *, actor: str, reason: str = "", using: str = "default") -> str:
+    """Grow a topic to `total` partitions; answers a sentence that says what that means for its keys.
+
+    Every group that reads the topic starts at offset 0 of the new ones, in the same transaction.
+    """
+    _require_count(total)
+    with transaction.atomic(using=using):
+        topic = _lock_topic(name, using=using)
+        present = topic.partitions.count()
+        if total < present:
+            raise PartitionsCannotShrink(topic=name, partitions=present, wanted=total)
+        topic.revision = uuid.uuid4()
+        topic.save(using=using)
+        readers = GroupPartition.objects.using(using).filter(partition__topic=topic)
+        groups = sorted(set(readers.values_list("group_id", flat=True)))
+        added = _add(topic, range(present, total), using=using)
+        _adopt(topic, using=using)
+        _start_groups(groups, added, using=using)
+        facts = {"from": present, "to": total, "groups": len(groups)}
+        record_action(actor=actor, action="add partitions", subject=name, reason=reason, facts=facts, using=using)
+    return (
+        f"{name} has {total} partitions now, {present} before. Keys move: a key's new records may go to another "
+        f"partition than its old ones, so its order across the change is lost. {len(groups)} groups start at "
+        "offset 0 of the new partitions."
+    )
+
+
+def delete_records(
+    topic: str, before: Mapping[int, int], *, actor: str, reason: str = "", using: str = "default"
+) -> dict[int, int]:
+    """Delete the records of partitions before an offset (-1: all there are); the new log start of each.
+
+    From the commit on nobody reads them; the space comes back with the upkeep.
+    """
+    with transaction.atomic(using=using):
+        ends = {b.number: b for b in selectors.bounds(topic, using=using)}
+        targets = {}
+        for number, offset in before.items():
+            if number not in ends:
+                raise PartitionNotFound(topic=topic, partition=number, last=len(ends) - 1)
+            target = ends[number].log_end if offset == LOG_END else offset
+            if not 0 <= target <= ends[number].log_end:
+                raise selectors.out_of_range(topic, number, offset, ends[number])
+            targets[ends[number].partition_id] = target
+        moved = store.move_log_start(targets, using=using)
+        starts = {number: moved[ends[number].partition_id] for number in before}
+        facts = {"log_start": starts, "before": {number: ends[number].log_start for number in before}}
+        record_action(actor=actor, action="delete records", subject=topic, reason=reason, facts=facts, using=using)
+    return starts
+
+
+def delete_topic(name: str, *, actor: str, using: str = "default") -> None:
+    """Delete a topic, its records and every group's offsets on it. Publishers to it fail as a whole.
+
+    Nobody reads it from the commit on; the space comes back with the upkeep.
+    """
+    with transaction.atomic(using=using):
+        topic = _lock_topic(name, using=using)
         # Readers' rows, then publishers', each by id: the order of a handler that publishes. No circle can form.
-        readers = GroupPartition.objects.using(using).filter(partition__topic__name=name)
+        readers = GroupPartition.objects.using(using).filter(partition__topic=topic)
         list(readers.select_for_update(of=("self",)).order_by("id").values_list("id"))
-        partitions = Partition.objects.using(using).filter(topic__name=name)
+        partitions = Partition.objects.using(using).filter(topic=topic)
         ids = list(partitions.select_for_update(of=("self",)).order_by("id").values_list("id", flat=True))
-        Topic.objects.using(using).filter(name=name).delete()
-        store.truncate(ids, using=using)
+        store.note_deleted(ids, using=using)
+        PublishedId.objects.using(using).filter(topic_id=topic.id)._raw_delete(using)
+        topic.delete(using=using)
         record_action(actor=actor, action="delete topic", subject=name, using=using)
+
+
+def _require_count(partitions: int) -> None:
+    if not isinstance(partitions, int) or not 1 <= partitions <= MAX_PARTITIONS:
+        raise Invalid(reason=f"partitions is {partitions!r}; allowed are 1 to {MAX_PARTITIONS}.")
+
+
+def _lock_topic(name: str, *, using: str) -> Topic:
+    """FOR UPDATE: whoever subscribes a group at the moment is waited for, and waits."""
+    topic = Topic.objects.using(using).select_for_update(of=("self",)).filter(name=name).first()
+    if topic is None:
+        raise TopicNotFound(topic=name)
+    return topic
+
+
+def _add(topic: Topic, numbers: range, *, using: str) -> list[Partition]:
+    new = [
+        Partition(topic=topic, number=number, revision=topic.revision, hash_keys=selectors.indexes_keys(topic))
+        for number in numbers
+    ]
+    return Partition.objects.using(using).bulk_create(new)
+
+
+def _adopt(topic: Topic, *, using: str) -> None:
+    """The partitions take over what publishers find there. From the log end on, where keys were not hashed before."""
+    store.adopt_topic(topic.id, revision=topic.revision, hash_keys=selectors.indexes_keys(topic), using=using)
+
+
+def _start_groups(groups: list[int], added: list[Partition], *, using: str) -> None:
+    rows = [GroupPartition(group_id=group, partition=partition) for group in groups for partition in added]
+    for row in GroupPartition.objects.using(using).bulk_create(rows):
+        store.commit_offset(row.id, epoch=row.epoch, offset=0, using=using)

@@ -1,12 +1,108 @@
-"""What is declared comes into being; what is superseded goes."""
+"""What is declared comes into being; what is superseded or expired goes. Every step is bounded and short."""
+
+import logging
+import time
+from collections import defaultdict
+
+from django.conf import settings
 
 from logs import selectors, store
 from logs.declarations import Group
 from logs.declarations import groups as declared_groups
 from logs.declarations import topics as declared_topics
+from logs.errors import LockWaitTooLong
 from logs.models import ConsumerGroup, Topic
 from logs.services.groups import create_group, subscribe_group
 from logs.services.topics import create_topic
+
+logger = logging.getLogger(__name__)
+
+UPKEEP_SECONDS = 8.0  # of one run
+PAGE_PARTITIONS = 2_000
+EXPIRED_BATCH = 10_000
+SWEEP_BATCH = 10_000
+# A topic leaves the shared segment past this, and goes on to the next of its own past a quarter of what it keeps.
+SHARED_RECORDS = 250_000
+SEGMENT_RECORDS = 1_000_000
+MAX_SEGMENTS = 1_000
+FREE_TRIES = 20  # to empty a segment that somebody still reads
+FREE_PAUSE_SECONDS = 0.02
+
+
+def run_upkeep(*, seconds: float = UPKEEP_SECONDS, using: str = "default") -> None:
+    """One round of all that keeps the log in shape, for about `seconds`; what is left waits for the next."""
+    deadline = time.monotonic() + seconds
+    apply_retention(using=using)
+    free_segments(using=using)
+    for step in (delete_expired, sweep_commits, sweep_producer_ids):
+        while step(using=using) and time.monotonic() < deadline:
+            pass
+
+
+def apply_retention(*, using: str = "default") -> None:
+    """Move log starts to where retention wants them, and let topics that have grown go on in the next segment."""
+    after_id = 0
+    while page := store.inspect(after_id=after_id, limit=PAGE_PARTITIONS, using=using):
+        for found in page:
+            if found.target is not None:
+                store.move_log_start({found.partition_id: found.target}, using=using)
+        after_id = page[-1].partition_id
+        _roll_grown(page, using=using)
+
+
+def _roll_grown(page: list[store.Inspected], *, using: str) -> None:
+    records: dict[tuple[int, int], int] = defaultdict(int)
+    present: dict[tuple[int, int], int] = defaultdict(int)
+    for found in page:
+        topic = (found.topic_id, found.segment)
+        records[topic] += found.records
+        present[topic] += found.records_in_segment
+    for (topic_id, segment), count in present.items():
+        limit = max(SEGMENT_RECORDS, records[topic_id, segment] // 4) if segment else SHARED_RECORDS
+        if count >= limit:
+            _roll(topic_id, segment, using=using)
+
+
+def _roll(topic_id: int, segment: int, *, using: str) -> None:
+    rolled = store.roll(topic_id, from_segment=segment, using=using)
+    if rolled is None and store.add_segment(limit=MAX_SEGMENTS, using=using):
+        rolled = store.roll(topic_id, from_segment=segment, using=using)
+    if rolled is not None:
+        logger.info("Topic %s goes on in segment %s.", topic_id, rolled)
+
+
+def free_segments(*, using: str = "default") -> list[int]:
+    """Empty the segments in which nothing can be read any more; which these were. Nobody waits for it."""
+    freed = []
+    for segment in store.occupied_segments(using=using):
+        for _ in range(FREE_TRIES):
+            try:
+                if store.free_segment(segment, using=using):
+                    freed.append(segment)
+                break
+            except LockWaitTooLong:  # somebody still reads what he began to read
+                time.sleep(FREE_PAUSE_SECONDS)
+    return freed
+
+
+def delete_expired(*, limit: int = EXPIRED_BATCH, using: str = "default") -> int:
+    """Delete expired records of the shared segment, at most `limit`; how many offsets are done with."""
+    return store.delete_expired(limit=limit, using=using)
+
+
+def sweep_producer_ids(*, limit: int = SWEEP_BATCH, using: str = "default") -> int:
+    """Forget producer ids older than MQSITE_PRODUCER_ID_SECONDS, at most `limit`; how many went."""
+    return store.sweep_producer_ids(window_seconds=settings.MQSITE_PRODUCER_ID_SECONDS, limit=limit, using=using)
+
+
+def sweep_commits(*, limit: int = SWEEP_BATCH, using: str = "default") -> int:
+    """Delete commits that newer ones replaced, at most `limit`; how many went."""
+    return store.sweep_commits(limit=limit, using=using)
+
+
+def assign_published(*, using: str = "default") -> None:
+    """For tests that run inside a transaction: what it published becomes readable in it now."""
+    store.assign_now(using=using)
 
 
 def create_declared(*, using: str = "default") -> list[str]:
@@ -19,7 +115,7 @@ def create_declared(*, using: str = "default") -> list[str]:
                 owner=topic.owner,
                 partitions=topic.partitions,
                 description=topic.description,
-                max_message_bytes=topic.max_message_bytes,
+                configs=topic.configs,
                 using=using,
             )
             created.append(f"Created topic {topic.name} of {topic.owner} with {topic.partitions} partitions.")
@@ -39,13 +135,3 @@ def subscribe_declared(group: Group, topic: str, *, using: str = "default") -> l
         return [f"Group {group.name} reads {topic}, which does not exist yet: migrate again once it does."]
     subscribe_group(group.name, topic, using=using)
     return []
-
-
-def sweep_commits(*, limit: int = 10_000, using: str = "default") -> int:
-    """Delete commits that newer ones replaced, at most `limit`; how many went."""
-    return store.sweep_commits(limit=limit, using=using)
-
-
-def assign_published(*, using: str = "default") -> None:
-    """For tests that run inside a transaction: what it published becomes readable in it now."""
-    store.assign_now(using=using)

@@ -1,12 +1,13 @@
--- A range of the primary key; at least one record, then as many as fit into max_bytes.
--- Nothing below the log start is ever given out, even while its rows still stand.
-SELECT "offset", "timestamp", key, value, headers, content_type, "offset" < %(replay_until)s AS is_replay FROM (
-    SELECT r.*, coalesce(sum(coalesce(octet_length(r.key), 0) + coalesce(octet_length(r.value), 0))
-                OVER (ORDER BY r."offset" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before
-    FROM (SELECT * FROM logs_record
-          WHERE partition_id = %(partition_id)s AND "offset" >= %(offset)s
-            AND %(offset)s >= (SELECT log_start FROM logs_partition WHERE id = %(partition_id)s)
-          ORDER BY "offset" LIMIT %(max_records)s) r
-) sized
-WHERE bytes_before < %(max_bytes)s
+-- A range of the primary key of ONE segment, whose number the store writes into the text: it locks no other,
+-- and an expired one can be truncated. At least one record, then as many as fit into max_bytes, by the running
+-- total: no payload is looked at. Nothing below the log start is given out, even while its rows still stand.
+SELECT "offset", "timestamp", key, value, headers, content_type, "offset" < %(replay_until)s AS is_replay
+FROM (SELECT * FROM logs_record_s0
+      WHERE partition_id = %(partition_id)s AND "offset" >= %(offset)s
+        AND %(offset)s >= (SELECT log_start FROM logs_partition WHERE id = %(partition_id)s)
+      ORDER BY "offset" LIMIT %(max_records)s) r
+WHERE bytes_end <= (
+    SELECT bytes_end + greatest(0, %(max_bytes)s - coalesce(octet_length(key), 0)
+                                   - coalesce(octet_length(value), 0) - coalesce(octet_length(headers), 0))
+    FROM logs_record_s0 WHERE partition_id = %(partition_id)s AND "offset" >= %(offset)s ORDER BY "offset" LIMIT 1)
 ORDER BY "offset"

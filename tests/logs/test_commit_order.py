@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 
 from logs import services
 from logs.models import Record, Topic
-from logs.services import NewRecord
+from logs.services import NewRecord, Published
 from mqsite.errors import NotFound, ReadCommittedRequired
 from tests.concurrency import all_at_once, elsewhere, held_open, in_thread
 from tests.waiting import wait_until
@@ -38,7 +38,7 @@ def texts(partition: int = 0) -> list[str | None]:
 def test_an_open_transaction_that_published_holds_up_nobody() -> None:
     with held_open(lambda: [publish("early", p) for p in range(PARTITIONS)]) as commit:
         for partition in range(PARTITIONS):
-            assert publish("late", partition) == (partition, 0)
+            assert publish("late", partition) == Published(partition, 0)
         elsewhere(lambda: _publish_in_transaction("also late"))
         assert texts() == ["late", "also late"]
         commit()
@@ -134,7 +134,7 @@ def test_a_foreign_key_that_fails_at_commit_takes_the_records_along() -> None:
     with pytest.raises(IntegrityError, match="foreign key"), transaction.atomic():
         publish("never")
         Topic.objects.create(name="orphan", owner_id=424242)
-    assert publish("next") == (0, 0)
+    assert publish("next") == Published(0, 0)
 
 
 def test_offsets_are_assigned_after_the_checks_at_commit_so_that_a_slow_one_holds_up_nobody() -> None:
@@ -144,7 +144,7 @@ def test_offsets_are_assigned_after_the_checks_at_commit_so_that_a_slow_one_hold
     try:
         slow = in_thread(_commit_slowly)
         wait_until(lambda: _waiting_for("advisory"), message="the commit to wait in its deferred check")
-        assert elsewhere(lambda: publish("fast")) == (0, 0)
+        assert elsewhere(lambda: publish("fast")) == Published(0, 0)
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(4242)")
@@ -226,6 +226,7 @@ def test_deleting_a_topic_under_its_publishers_never_deadlocks_and_leaves_no_rec
         done.set()
     assert sum(publisher.result(timeout=20) for publisher in publishers) > 0
     services.delete_topic("orders", actor="test")
+    services.run_upkeep()
     assert Record.objects.count() == 0
 
 
@@ -241,6 +242,7 @@ def test_a_topic_deleted_under_a_handler_that_publishes_to_it_waits_for_the_hand
         wait_until(lambda: elsewhere(_someone_waits), message="the deletion to wait for the handler")
         services.commit_offset(assignment, 1)
     deletion.result(timeout=10)
+    services.run_upkeep()
     assert Record.objects.count() == 0
 
 

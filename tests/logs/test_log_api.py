@@ -24,7 +24,8 @@ def test_create_publish_and_fetch() -> None:
     created = post(shop, "topics/", {"name": "orders", "partitions": 2})
     assert (created.status_code, created.data["owner"]) == (201, "shop")
     body = {"records": [{"key": "o1", "value": {"total": 9.50}, "headers": [["ce_type", "Ordered"]], "partition": 1}]}
-    assert post(shop, "topics/orders/records/", body).data == {"offsets": [{"partition": 1, "offset": 0}]}
+    placed = {"partition": 1, "offset": 0, "duplicate": False}
+    assert post(shop, "topics/orders/records/", body).data == {"offsets": [placed]}
     got = client_of("anyone").get("/api/topics/orders/partitions/1/records/?offset=0").data
     assert got["next_offset"] == 1
     assert got["records"][0]["value"] == '{"total":9.5}'

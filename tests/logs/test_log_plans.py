@@ -1,11 +1,17 @@
 """The plans of the hot statements: index scans that cost the same however much stands."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 import pytest
 from django.db import connection
 
-from logs import selectors, services
+from logs import metadata, selectors, services
+from logs.models import Partition
 from logs.services import NewRecord
 from tests.plans import plan_of, scans
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,21 +29,15 @@ def standing() -> list[int]:
         services.commit_offset(assignment, offset)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    return selectors.locate_topic("orders").partition_ids
+    return metadata.locate_topic("orders", using="default").partition_ids
 
 
 def test_fetch_reads_a_range_of_the_primary_key(standing: list[int]) -> None:
     nodes = plan_of(
         "logs", "fetch", partition_id=standing[0], offset=1_000, max_records=100, max_bytes=10**6, replay_until=0
     )
-    assert scans(nodes)["logs_record"] == {"logs_record_pkey"}
+    assert scans(nodes)["logs_record_s0"] == {"logs_record_s0_pkey"}
     assert not [n for n in nodes if n["Node Type"] == "Sort"]
-
-
-def test_the_log_end_is_one_step_into_the_primary_key(standing: list[int]) -> None:
-    nodes = plan_of("logs", "bounds", partition_ids=standing[:1])
-    assert scans(nodes)["logs_record"] == {"logs_record_pkey"}
-    assert [n["Scan Direction"] for n in nodes if n.get("Index Name") == "logs_record_pkey"] == ["Backward"]
 
 
 def test_a_position_is_one_step_into_the_newest_commits(standing: list[int]) -> None:
@@ -45,19 +45,41 @@ def test_a_position_is_one_step_into_the_newest_commits(standing: list[int]) -> 
     assert scans(nodes)["logs_commit"] == {"logs_commit_pkey"}
 
 
-def test_the_lag_of_a_topic_reads_no_range_of_records(standing: list[int]) -> None:
-    topic_id = selectors.locate_topic("orders").topic_id
+def test_the_lag_of_a_topic_reads_only_newest_commits(standing: list[int]) -> None:
+    topic_id = metadata.locate_topic("orders", using="default").topic_id
     nodes = plan_of("logs", "positions", topic_ids=[topic_id])
-    assert scans(nodes)["logs_record"] == {"logs_record_pkey"}
+    assert "logs_record_s0" not in scans(nodes)  # only through logs_tail and logs_record_at
     assert scans(nodes)["logs_commit"] == {"logs_commit_pkey"}
 
 
-def test_an_append_reads_nothing_but_the_last_record(standing: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("what", "most_steps"),
+    [
+        (lambda: services.publish("orders", "x", partition=0, boundary="shop"), 1),
+        (lambda: selectors.bounds("orders"), 8),
+        (lambda: selectors.describe_topic("orders"), 16),
+        (lambda: selectors.find_offset_for_time("orders", 0, NOON), 1 + 13 + 1),
+        (lambda: services.fetch("orders", 0, 1_000, max_records=1), 2),
+    ],
+    ids=["append", "bounds", "lag", "offset for time", "fetch"],
+)
+def test_a_statement_takes_single_steps_into_the_primary_key(
+    standing: list[int], what: Callable[[], object], most_steps: int
+) -> None:
+    services.fetch("orders", 0, 999, max_records=1)  # where the segment is, is known from now on
     before = _reads_of_records()
-    services.publish("orders", "x", partition=0, boundary="shop")
+    what()
     seq_scans, index_scans, rows = (now - then for now, then in zip(_reads_of_records(), before, strict=True))
-    assert (seq_scans, index_scans) == (0, 1)
-    assert rows <= 1
+    assert seq_scans == 0
+    assert 0 < index_scans <= most_steps
+    assert rows <= most_steps
+
+
+def test_retention_looks_at_the_ends_of_each_partition() -> None:
+    before = _reads_of_records()
+    services.apply_retention()
+    seq_scans, index_scans, _ = (now - then for now, then in zip(_reads_of_records(), before, strict=True))
+    assert (seq_scans, index_scans) == (0, 2 * Partition.objects.count())
 
 
 def _reads_of_records() -> tuple[int, int, int]:
@@ -65,7 +87,7 @@ def _reads_of_records() -> tuple[int, int, int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_force_next_flush()")
         cursor.execute(
-            "SELECT seq_scan, idx_scan, idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'logs_record'"
+            "SELECT seq_scan, idx_scan, idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'logs_record_s0'"
         )
         counted: tuple[int, int, int] = cursor.fetchone()
     return counted

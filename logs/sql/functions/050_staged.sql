@@ -12,7 +12,10 @@ CREATE UNLOGGED TABLE logs_staged (
     keys bytea[] STORAGE EXTERNAL,
     vals bytea[] STORAGE EXTERNAL,
     headers text[] STORAGE EXTERNAL,
-    content_types text[]
+    content_types text[],
+    ends bigint[],
+    timestamps timestamptz[],
+    ids text[]
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
         autovacuum_vacuum_insert_threshold = -1,
         toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 2000);
