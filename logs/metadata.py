@@ -77,8 +77,10 @@ def find_segment(partition_id: int, offset: int, *, using: str) -> int | None:
     return known.segment
 
 
-def remember_segment(partition_id: int, offset: int, extent: store.Extent, *, using: str) -> None:
-    _remember(_stretches, (using, partition_id), Stretch(offset, extent.next_extent, extent.segment))
+def remember_segment(partition_id: int, extent: store.Extent, *, using: str) -> None:
+    if extent.found is not None:
+        stretch = Stretch(extent.found, extent.next_extent, extent.segment)
+        _remember(_stretches, (using, partition_id), stretch)
 
 
 def _remember(memory: dict[K, V], key: K, value: V) -> None:

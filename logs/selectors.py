@@ -67,27 +67,20 @@ def _find_offset(topic: str, ends: store.Bounds, start: str | int | datetime | M
 def read_partition(
     topic: str, partition: int, *, partition_id: int, offset: int, using: str, **limits: int
 ) -> list[store.Record]:
-    """Records from `offset` on: from the segment where it was last seen; unless the very record is there, look anew."""
+    """Records from `offset` on: from the segment where it was last seen; if it is not there, look anew."""
     get = partial(store.fetch, topic, partition, partition_id=partition_id, using=using, **limits)
     segment = metadata.find_segment(partition_id, offset, using=using)
-    if segment is not None:
-        records = get(segment=segment, offset=offset)
-        if records and records[0].offset == offset:
-            return records
-    position = offset
-    while True:
-        extent = store.extent(partition_id, position, using=using)
-        if extent is None:
-            raise PartitionGone
-        if not extent.log_start <= offset <= extent.log_end:
-            raise out_of_range(topic, partition, offset, extent)
-        if position == extent.log_end:
-            return []
-        metadata.remember_segment(partition_id, position, extent, using=using)
-        records = get(segment=extent.segment, offset=position)
-        if records or extent.next_extent is None:
-            return records
-        position = extent.next_extent  # compaction has left nothing of this extent from here on
+    if segment is not None and (records := get(segment=segment, offset=offset)):
+        return records
+    extent = store.extent(partition_id, offset, using=using)
+    if extent is None:
+        raise PartitionGone
+    if not extent.log_start <= offset <= extent.log_end:
+        raise out_of_range(topic, partition, offset, extent)
+    if extent.found is None:
+        return []
+    metadata.remember_segment(partition_id, extent, using=using)
+    return get(segment=extent.segment, offset=extent.found)
 
 
 def out_of_range(topic: str, partition: int, offset: int, ends: store.Bounds | store.Extent) -> OffsetOutOfRange:

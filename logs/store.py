@@ -74,12 +74,17 @@ class Located(NamedTuple):
     cleanup_policy: str
     partition_ids: list[int]  # by partition number
 
+    @property
+    def is_compacted(self) -> bool:
+        return "compact" in self.cleanup_policy
+
 
 class Extent(NamedTuple):
     log_start: int
     log_end: int
-    segment: int
-    next_extent: int | None
+    found: int | None  # the first record at or after the offset asked for
+    segment: int  # where it stands
+    next_extent: int | None  # and up to which offset others do
 
 
 class Bounds(NamedTuple):
@@ -156,20 +161,49 @@ _REFUSALS = {
 }
 
 
-def _run(name: str, using: str, **params: Any) -> list[tuple[Any, ...]]:
-    return fetch_all(using, statement("logs", name), params, refusals=_REFUSALS)
+# Prepared where the connection allows it. Not fetch: a plan made while a segment was small would read it whole.
+_HOT = {"append", "append_one", "append_once", "stage", "begin_batch", "commit_offset"}
+
+
+def _run(name: str, using: str, *, child: int = 0, **params: Any) -> list[tuple[Any, ...]]:
+    return fetch_all(using, _text(name, child), params, refusals=_REFUSALS, prepare=name in _HOT)
 
 
 @cache
-def _in_segment(name: str, segment: int) -> str:
-    """The text of a statement for one segment: it then locks and plans for that child alone."""
-    return statement("logs", name).replace("logs_record_s0", f"logs_record_s{int(segment)}")
+def _text(name: str, child: int) -> str:
+    """A statement that names a segment locks and plans for that child alone."""
+    return statement("logs", name).replace("logs_record_s0", f"logs_record_s{int(child)}")
 
 
 def append(batch: Batch, *, revision: UUID, using: str) -> list[int]:
     """Append in a transaction of its own; the first offset per partition, in the batch's order."""
     ((firsts,),) = _run("append", using, **batch._asdict(), revision=revision)
     return list(firsts)
+
+
+def append_one(
+    partition_id: int,
+    record: tuple[bytes | None, bytes | None, str | None, str | None, datetime | None],
+    size: int,
+    *,
+    revision: UUID,
+    using: str,
+) -> int:
+    """The offset of one record: (key, value, headers, content type, timestamp)."""
+    key, value, headers, content_type, timestamp = record
+    ((offset,),) = _run(
+        "append_one",
+        using,
+        partition_id=partition_id,
+        key=key,
+        value=value,
+        headers=headers,
+        content_type=content_type,
+        timestamp=timestamp,
+        size=size,
+        revision=revision,
+    )
+    return int(offset)
 
 
 def append_once(batch: Batch, *, revision: UUID, using: str) -> list[tuple[int, int, bool]]:
@@ -211,20 +245,22 @@ def fetch(
     replay_until: int = 0,
     using: str,
 ) -> list[Record]:
-    """Records of one segment from `offset` on, in order. Those below `replay_until` are marked as a replay."""
-    rows = fetch_all(
+    """The record at `offset` and those after it in its segment, in order; none if that very one is not there.
+
+    Those below `replay_until` are marked as a replay.
+    """
+    rows = _run(
+        "fetch",
         using,
-        _in_segment("fetch", segment),
-        {
-            "partition_id": partition_id,
-            "offset": offset,
-            "max_records": max_records,
-            "max_bytes": max_bytes,
-            "replay_until": replay_until,
-        },
+        child=segment,
+        partition_id=partition_id,
+        offset=offset,
+        max_records=max_records,
+        max_bytes=max_bytes,
+        replay_until=replay_until,
     )
     place = (topic, partition)
-    return [Record._make(place + row) for row in rows]
+    return [tuple.__new__(Record, place + row) for row in rows]
 
 
 def bounds(partition_ids: Sequence[int], *, using: str) -> list[Bounds]:

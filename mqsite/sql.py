@@ -21,19 +21,21 @@ def statement(package: str, name: str) -> str:
 
 
 def fetch_all(
-    using: str, text: str, params: Mapping[str, Any], *, refusals: Refusals | None = None
+    using: str, text: str, params: Mapping[str, Any], *, refusals: Refusals | None = None, prepare: bool = False
 ) -> list[tuple[Any, ...]]:
     """Run one statement on the Django connection `using`, inside whatever transaction it is in.
 
     `%(name)b` binds in binary. Database errors come out as Django's, except those that
-    `refusals` turns into ours.
+    `refusals` turns into ours. `prepare`: parse it once a session; not behind a transaction pooler, which
+    Django's DISABLE_SERVER_SIDE_CURSORS says.
     """
     connection = connections[using]
     connection.validate_no_broken_transaction()
     try:
         with connection.wrap_database_errors:
             cursor = psycopg.Cursor(session(using), row_factory=tuple_row)
-            cursor.execute(text.encode(), params, binary=True)
+            prepare = prepare and not connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
+            cursor.execute(text.encode(), params, binary=True, prepare=prepare)
             return cursor.fetchall() if cursor.description else []
     except DatabaseError as error:
         raise _translate(error, refusals or {}) from error

@@ -10,7 +10,8 @@ DECLARE
     from_ text := 'SELECT "offset", "timestamp", timestamp_max, bytes_end, coalesce(octet_length(key), 0)
         + coalesce(octet_length(value), 0) + coalesce(octet_length(headers), 0) FROM logs_record_s%1$s
         WHERE partition_id = $2 AND "offset" >= $3 ORDER BY "offset" LIMIT 1';
-    branches text := $f$ LANGUAGE plpgsql STABLE AS $b$ BEGIN CASE segment_
+    -- A session keeps its plans. One made while the segment was small must not read it whole once it is large.
+    branches text := $f$ LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $b$ BEGIN CASE segment_
         %s ELSE EXECUTE format(%L, segment_) INTO %s USING %s; END CASE; END $b$ $f$;
     outs text;
 BEGIN

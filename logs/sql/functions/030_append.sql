@@ -1,4 +1,4 @@
--- Appends a batch and answers the first offset per partition. The ONLY writer of logs_record.
+-- Appends a batch and answers the first offset per partition. Nothing but it and logs_append_one writes to logs_record.
 -- The caller groups the batch: `partitions` ascending, `counts` per partition, then all records in that
 -- order, `ends` being the running total of bytes within each partition. The partition row is the lock; the
 -- last record is read by a LATER statement, whose snapshot is taken when the lock is held, so offsets are
@@ -8,7 +8,7 @@
 CREATE FUNCTION logs_append(
     partitions int[], counts int[], keys bytea[], vals bytea[], headers_ text[], content_types text[],
     ends bigint[], timestamps timestamptz[], revision_ uuid
-) RETURNS bigint[] LANGUAGE plpgsql AS $$
+) RETURNS bigint[] LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     p logs_partition;
     t record;
@@ -33,7 +33,7 @@ BEGIN
         ELSIF p.revision <> revision_ THEN
             RAISE EXCEPTION 'the topic was altered' USING ERRCODE = 'MQ002';
         END IF;
-        SELECT * INTO t FROM logs_tail(p);
+        t := logs_tail(p);
         now_ := clock_timestamp();
         IF timestamps IS NULL THEN
             stamps := array_fill(now_, ARRAY[counts[i]]);
