@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 
 from logs.errors import LockWaitTooLong, PartitionGone, TopicAltered
+from mqsite.arrays import ByteaArray, Int8Array
 from mqsite.errors import MessagingError, ReadCommittedRequired
 from mqsite.payloads import as_text
 from mqsite.sql import fetch_all, statement
@@ -55,11 +56,11 @@ class Batch(NamedTuple):
 
     partitions: list[int]
     counts: list[int]
-    keys: list[bytes | None] | None
-    vals: list[bytes | None] | None
+    keys: ByteaArray | None
+    vals: ByteaArray | None
     headers: list[str | None] | None
     content_types: list[str | None] | None
-    ends: list[int]  # the running total of bytes within each partition
+    ends: Int8Array  # the running total of bytes within each partition
     timestamps: list[datetime | None] | None
     ids: list[str | None] | None
 

@@ -92,6 +92,9 @@ DATABASES = {
         conn_health_checks=True,
     )
 }
+# The hot statements are prepared, nothing else. PgBouncer before 1.21 cannot do that in transaction mode.
+if env("MQSITE_PREPARED_STATEMENTS", "1") != "0":
+    DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 2**31 - 1
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env("REDIS_URL", "redis://127.0.0.1:6379/0")

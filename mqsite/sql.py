@@ -26,15 +26,14 @@ def fetch_all(
     """Run one statement on the Django connection `using`, inside whatever transaction it is in.
 
     `%(name)b` binds in binary. Database errors come out as Django's, except those that
-    `refusals` turns into ours. `prepare`: parse it once a session; not behind a transaction pooler, which
-    Django's DISABLE_SERVER_SIDE_CURSORS says.
+    `refusals` turns into ours. `prepare`: parse it once a session, unless the connection's
+    option prepare_threshold is None, as Django has it for the sake of transaction poolers.
     """
     connection = connections[using]
     connection.validate_no_broken_transaction()
     try:
         with connection.wrap_database_errors:
             cursor = psycopg.Cursor(session(using), row_factory=tuple_row)
-            prepare = prepare and not connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
             cursor.execute(text.encode(), params, binary=True, prepare=prepare)
             return cursor.fetchall() if cursor.description else []
     except DatabaseError as error:

@@ -14,6 +14,7 @@ from logs.errors import KeyRequired, PartitionNotFound, PublisherNotOwner, Times
 from logs.models import Topic as TopicRow
 from logs.partitioner import partition_for_key
 from mqsite.announce import announce
+from mqsite.arrays import ByteaArray, Int8Array
 from mqsite.errors import Invalid, PayloadTooLarge
 from mqsite.payloads import Headers, encode, encode_headers, encode_key
 from mqsite.sql import in_transaction
@@ -170,24 +171,27 @@ def _check_id(index: int, id_: object) -> None:
 
 
 def _group(located: store.Located, drafts: dict[int, list[Draft]]) -> store.Batch:
-    """The batch as the store takes it."""
+    """The batch as the store takes it. A column that no record fills is None: PostgreSQL makes it up by itself."""
     keys, vals, headers, content_types, timestamps, ids, *_ = zip(*chain.from_iterable(drafts.values()), strict=True)
     return store.Batch(
         partitions=[located.partition_ids[number] for number in drafts],
         counts=[len(records) for records in drafts.values()],
-        keys=_column(keys),
-        vals=_column(vals),
+        keys=ByteaArray(keys) if _is_filled(keys) else None,
+        vals=ByteaArray(vals) if _is_filled(vals) else None,
         headers=_column(headers),
         content_types=_column(content_types),
-        ends=[end for records in drafts.values() for end in accumulate(draft.size for draft in records)],
+        ends=Int8Array([end for records in drafts.values() for end in accumulate(d.size for d in records)]),
         timestamps=_column(timestamps),
         ids=_column(ids),
     )
 
 
 def _column(cells: tuple[T | None, ...]) -> list[T | None] | None:
-    """None where no record fills the column: PostgreSQL then makes it up by itself."""
-    return None if cells.count(None) == len(cells) else list(cells)
+    return list(cells) if _is_filled(cells) else None
+
+
+def _is_filled(cells: tuple[Any, ...]) -> bool:
+    return cells.count(None) < len(cells)
 
 
 def _append(located: store.Located, drafts: dict[int, list[Draft]], count: int, *, using: str) -> list[Published]:

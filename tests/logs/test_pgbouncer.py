@@ -39,6 +39,7 @@ default_pool_size = 2
 def bouncer(tmp_path: Path) -> Iterator[None]:
     """The test's connections go through PgBouncer, which has two of its own."""
     database = dict(connection.settings_dict)
+    threshold = connection.settings_dict["OPTIONS"]["prepare_threshold"]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -54,10 +55,12 @@ def bouncer(tmp_path: Path) -> Iterator[None]:
             wait_until(lambda: _accepts(port), message="PgBouncer to listen")
             connection.close()
             connection.settings_dict["PORT"] = port
+            connection.settings_dict["OPTIONS"]["prepare_threshold"] = None  # Debian's PgBouncer is 1.18
             yield
         finally:
             connection.close()
             connection.settings_dict["PORT"] = database["PORT"]
+            connection.settings_dict["OPTIONS"]["prepare_threshold"] = threshold
             process.terminate()
 
 
