@@ -46,6 +46,12 @@ class TimestampOutOfRange(Invalid):
     code = "invalid_timestamp"
 
 
+class KeysNotIndexed(Invalid):
+    """The keys of {topic} are not indexed. Alter it with index.keys = true; older records follow by and by."""
+
+    code = "keys_not_indexed"
+
+
 class GroupNotFound(NotFound):
     """There is no consumer group {group}. Declare it, or create it first."""
 

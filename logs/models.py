@@ -134,6 +134,21 @@ class ExpiredRange(models.Model):
         return f"{self.partition_id}:{self.first_offset} to {self.end_offset}"
 
 
+class Tombstone(models.Model):
+    """A record without a value that compaction has passed: the newest of its key, to be removed in time."""
+
+    pk = models.CompositePrimaryKey("partition_id", "offset")
+    partition_id = models.IntegerField()
+    offset = models.BigIntegerField()
+    remove_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "logs_tombstone"
+
+    def __str__(self) -> str:
+        return f"{self.partition_id}:{self.offset}"
+
+
 class PublishedId(models.Model):
     """A producer-chosen id that is remembered, and where its record stands."""
 

@@ -1,9 +1,10 @@
 """Questions to the log that change nothing. Shapes are ready for JSON."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Count
 
@@ -11,13 +12,15 @@ from logs import metadata, store
 from logs.configs import describe_configs, parse_configs, read_configs
 from logs.declarations import groups as declared_groups
 from logs.declarations import topics as declared_topics
-from logs.errors import GroupNotFound, OffsetOutOfRange, PartitionGone, PartitionNotFound, TopicNotFound
+from logs.errors import GroupNotFound, KeysNotIndexed, OffsetOutOfRange, PartitionGone, PartitionNotFound, TopicNotFound
 from logs.models import ConsumerGroup, GroupPartition, Topic
 from mqsite.errors import Invalid
-from mqsite.payloads import as_text
+from mqsite.payloads import as_text, encode_key
 from mqsite.registry import list_differences
 
 SHOWN_VALUE_BYTES = 2_000
+MAX_FOUND_RECORDS = 1_000
+END_OF_TIME = 2**63 - 1  # no offset is as high
 
 
 def bounds(topic: str, *, using: str = "default") -> list[store.Bounds]:
@@ -81,6 +84,56 @@ def read_partition(
         return []
     metadata.remember_segment(partition_id, extent, using=using)
     return get(segment=extent.segment, offset=extent.found)
+
+
+class FoundRecords(NamedTuple):
+    """Records of one key, and what the answer rests on."""
+
+    records: list[store.Record]  # newest first within a partition
+    #: Partition to the offset from which on nothing is missed, where older keys are still being indexed.
+    incomplete: dict[int, int]
+    #: Partition to the offset before which to go on looking.
+    next_before: dict[int, int]
+
+
+def find_by_key(
+    topic: str,
+    key: str | bytes,
+    *,
+    before: Mapping[int, int] | None = None,
+    limit: int = 100,
+    using: str = "default",
+) -> FoundRecords:
+    """Up to `limit` records a partition with exactly this key, through the index (config index.keys).
+
+    Complete by construction: the index is written with the records, in all partitions.
+    """
+    row = Topic.objects.using(using).filter(name=topic).first()
+    if row is not None and not indexes_keys(row):
+        raise KeysNotIndexed(topic=topic)
+    if not 1 <= limit <= MAX_FOUND_RECORDS:
+        raise Invalid(reason=f"limit is {limit}; allowed are 1 to {MAX_FOUND_RECORDS:,}.")
+    wanted = encode_key(key)
+    if wanted is None:
+        raise Invalid(reason="Which key? Records without one are not indexed.")
+    ids = metadata.locate_topic(topic, using=using).partition_ids
+    starts = dict.fromkeys(ids, END_OF_TIME)
+    for number, offset in (before or {}).items():
+        starts[metadata.locate_partition(topic, number, using=using)] = offset
+    if before:
+        starts = {id_: offset for id_, offset in starts.items() if offset != END_OF_TIME}
+    found = store.find_key(starts, wanted, limit=limit, using=using)
+    records = [
+        store.Record(topic, f.number, f.offset, f.timestamp, f.key, f.value, f.raw_headers, f.content_type, False)
+        for f in found
+        if f.offset is not None
+    ]
+    counts = Counter(record.partition for record in records)
+    return FoundRecords(
+        records=records,
+        incomplete={f.number: f.complete_from for f in found if f.complete_from > f.log_start},
+        next_before={record.partition: record.offset for record in records if counts[record.partition] == limit},
+    )
 
 
 def out_of_range(topic: str, partition: int, offset: int, ends: store.Bounds | store.Extent) -> OffsetOutOfRange:

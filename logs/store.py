@@ -96,6 +96,20 @@ class Bounds(NamedTuple):
     size_bytes: int
 
 
+class FoundByKey(NamedTuple):
+    """One record of a key, or none of a partition: then `offset` is None."""
+
+    number: int
+    log_start: int
+    complete_from: int
+    offset: int | None
+    timestamp: datetime
+    key: bytes
+    value: bytes | None
+    raw_headers: str | None
+    content_type: str | None
+
+
 class Assigned(NamedTuple):
     epoch: int
     replay_until: int
@@ -316,6 +330,42 @@ def occupied_segments(*, using: str) -> list[int]:
 def free_segment(segment: int, *, using: str) -> bool:
     """False: something in it can still be read. LockWaitTooLong: somebody still reads it."""
     return bool(_run("free_segment", using, segment=segment)[0][0])
+
+
+def compactable(*, using: str) -> list[int]:
+    """Ids of partitions with work for compaction, or for hashing older keys."""
+    return [row[0] for row in _run("compactable", using)]
+
+
+def compact(partition_id: int, *, limit: int, using: str) -> int:
+    """One step; how many offsets it passed."""
+    return int(_run("compact", using, partition_id=partition_id, limit=limit)[0][0])
+
+
+def hash_older_keys(partition_id: int, *, limit: int, using: str) -> int:
+    """One step; how many offsets it passed."""
+    return int(_run("hash_older_keys", using, partition_id=partition_id, limit=limit)[0][0])
+
+
+def remove_tombstones(*, limit: int, using: str) -> int:
+    return int(_run("remove_tombstones", using, limit=limit)[0][0])
+
+
+def find_key(before: dict[int, int], key: bytes, *, limit: int, using: str) -> list[FoundByKey]:
+    """Partition id to the offset before which to look; the newest first within each."""
+    rows = _run("find_key", using, partition_ids=list(before), before=list(before.values()), key=key, limit=limit)
+    return [FoundByKey(*row) for row in rows]
+
+
+def erase_key(partition_ids: Sequence[int], key: bytes, *, using: str) -> tuple[int, list[int]]:
+    """How many records lost value or headers, and the segments to vacuum."""
+    ((erased, segments),) = _run("erase_key", using, partition_ids=list(partition_ids), key=key)
+    return erased, segments or []
+
+
+def vacuum(segment: int, *, using: str) -> None:
+    """Not inside a transaction."""
+    _run("vacuum", using, child=segment)
 
 
 def sweep_producer_ids(*, window_seconds: float, limit: int, using: str) -> int:

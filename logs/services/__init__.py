@@ -1,5 +1,6 @@
 """Verbs that change the log. The only place of this half that opens a transaction."""
 
+from logs.services.compaction import compact_topics, erase_key
 from logs.services.groups import (
     Assignment,
     acquire_partition,
@@ -44,12 +45,14 @@ __all__ = [
     "clear_failure",
     "commit_checked",
     "commit_offset",
+    "compact_topics",
     "create_declared",
     "create_group",
     "create_topic",
     "delete_expired",
     "delete_records",
     "delete_topic",
+    "erase_key",
     "fetch",
     "fetch_assigned",
     "free_segments",

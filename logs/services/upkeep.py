@@ -12,6 +12,7 @@ from logs.declarations import groups as declared_groups
 from logs.declarations import topics as declared_topics
 from logs.errors import LockWaitTooLong
 from logs.models import ConsumerGroup, Topic
+from logs.services.compaction import compact_topics
 from logs.services.groups import create_group, subscribe_group
 from logs.services.topics import create_topic
 
@@ -34,6 +35,7 @@ def run_upkeep(*, seconds: float = UPKEEP_SECONDS, using: str = "default") -> No
     deadline = time.monotonic() + seconds
     apply_retention(using=using)
     free_segments(using=using)
+    compact_topics(deadline=deadline, using=using)
     for step in (delete_expired, sweep_commits, sweep_producer_ids):
         while step(using=using) and time.monotonic() < deadline:
             pass

@@ -2,7 +2,8 @@
 -- records stand in the present segment. By size at least the newest record stays, as in Kafka.
 SELECT p.id, p.topic_id, p.segment,
        t.next_offset - p.log_start AS records,
-       t.next_offset - greatest(p.segment_start, p.log_start) AS in_segment,
+       CASE WHEN c.cleanup_policy = 'compact' AND p.segment > 0 THEN 0  -- nothing in it expires whole
+            ELSE t.next_offset - greatest(p.segment_start, p.log_start) END AS in_segment,
        CASE WHEN c.cleanup_policy LIKE '%%delete%%' THEN greatest(
            CASE WHEN c.retention_ms >= 0 AND r.found_timestamp_max < cutoff
                 THEN logs_first_offset(p.id, cutoff, NULL) END,
