@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -174,15 +175,11 @@ def newest_records(topic: str, limit: int = 50, *, using: str = "default") -> li
     records: list[store.Record] = []
     for end in bounds(topic, using=using):
         start = max(end.log_start, end.log_end - limit)
-        records += read_partition(
-            topic,
-            end.number,
-            partition_id=end.partition_id,
-            offset=start,
-            max_records=limit,
-            max_bytes=1_000_000,
-            using=using,
-        )
+        limits = {"max_records": limit, "max_bytes": 1_000_000}
+        with suppress(OffsetOutOfRange):  # retention has just passed it
+            records += read_partition(
+                topic, end.number, partition_id=end.partition_id, offset=start, using=using, **limits
+            )
     records.sort(key=lambda r: (r.timestamp, r.offset), reverse=True)
     return [_shown(record) for record in records[:limit]]
 

@@ -1,7 +1,6 @@
 """Compaction keeps the newest record of each key; erasure takes from a key what it said. Offsets stay."""
 
 import hashlib
-import time
 
 from django.db import transaction
 
@@ -16,14 +15,16 @@ HASH_STEP = 10_000
 TOMBSTONE_BATCH = 1_000
 
 
-def compact_topics(*, deadline: float = float("inf"), using: str = "default") -> None:
-    """Compact what may be, in steps of their own transactions, until time.monotonic() is `deadline`."""
+def compact_topics(*, using: str = "default") -> int:
+    """One step for each partition that has something to compact; how many offsets were passed and tombstones removed.
+
+    Each step is a transaction of its own; 0 when nothing is left to do.
+    """
+    done = 0
     for partition_id in store.compactable(using=using):
-        for step, limit in ((store.hash_older_keys, HASH_STEP), (store.compact, COMPACT_STEP)):
-            while time.monotonic() < deadline and step(partition_id, limit=limit, using=using):
-                pass
-    while store.remove_tombstones(limit=TOMBSTONE_BATCH, using=using) and time.monotonic() < deadline:
-        pass
+        done += store.hash_older_keys(partition_id, limit=HASH_STEP, using=using)
+        done += store.compact(partition_id, limit=COMPACT_STEP, using=using)
+    return done + store.remove_tombstones(limit=TOMBSTONE_BATCH, using=using)
 
 
 def erase_key(topic: str, key: str | bytes, *, actor: str, reason: str = "", using: str = "default") -> int:

@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from logs import selectors, store
 from logs.declarations import Group
@@ -33,12 +34,12 @@ FREE_PAUSE_SECONDS = 0.02
 def run_upkeep(*, seconds: float = UPKEEP_SECONDS, using: str = "default") -> None:
     """One round of all that keeps the log in shape, for about `seconds`; what is left waits for the next."""
     deadline = time.monotonic() + seconds
-    apply_retention(using=using)
-    free_segments(using=using)
-    compact_topics(deadline=deadline, using=using)
-    for step in (delete_expired, sweep_commits, sweep_producer_ids):
-        while step(using=using) and time.monotonic() < deadline:
-            pass
+    for step in (apply_retention, free_segments, delete_expired, compact_topics, sweep_commits, sweep_producer_ids):
+        try:
+            while step(using=using) and time.monotonic() < deadline:
+                pass
+        except DatabaseError:  # say a deadlock with somebody's own statement: the other steps go on
+            logger.exception("%s failed; the next upkeep tries again", step.__name__)
 
 
 def apply_retention(*, using: str = "default") -> None:
@@ -73,18 +74,15 @@ def _roll(topic_id: int, segment: int, *, using: str) -> None:
         logger.info("Topic %s goes on in segment %s.", topic_id, rolled)
 
 
-def free_segments(*, using: str = "default") -> list[int]:
-    """Empty the segments in which nothing can be read any more; which these were. Nobody waits for it."""
-    freed = []
+def free_segments(*, using: str = "default") -> None:
+    """Empty the segments in which nothing can be read any more. Nobody waits for it."""
     for segment in store.occupied_segments(using=using):
         for _ in range(FREE_TRIES):
             try:
-                if store.free_segment(segment, using=using):
-                    freed.append(segment)
+                store.free_segment(segment, using=using)
                 break
             except LockWaitTooLong:  # somebody still reads what he began to read
                 time.sleep(FREE_PAUSE_SECONDS)
-    return freed
 
 
 def delete_expired(*, limit: int = EXPIRED_BATCH, using: str = "default") -> int:

@@ -3,4 +3,4 @@
 SELECT coalesce(sum(logs_erase_key(u.id, %(key)b)), 0)::bigint, (
     SELECT array_agg(DISTINCT s) FROM logs_partition p CROSS JOIN LATERAL logs_segments_of(p) s
     WHERE p.id = ANY (%(partition_ids)s::int[]))
-FROM unnest(%(partition_ids)s::int[]) u(id)
+FROM (SELECT id FROM unnest(%(partition_ids)s::int[]) u(id) ORDER BY id) u

@@ -12,6 +12,12 @@ from mqsite.models import AuditEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+
+def compact() -> None:
+    while services.compact_topics():
+        pass
+
+
 INDEXED = {"index.keys": True}
 
 
@@ -70,7 +76,7 @@ def test_an_index_that_is_switched_on_later_says_what_it_does_not_cover_yet() ->
     services.publish("orders", "new", key="k1", partition=0, boundary="shop")
     answer = selectors.find_by_key("orders", "k1")
     assert ([r.text for r in answer.records], answer.incomplete) == (["new"], {0: 5, 1: 5, 2: 5})
-    services.compact_topics()
+    compact()
     answer = selectors.find_by_key("orders", "k1")
     assert (len(answer.records), answer.incomplete) == (4, {})
 

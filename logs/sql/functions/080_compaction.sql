@@ -6,6 +6,9 @@ CREATE FUNCTION logs_segments_of(p logs_partition) RETURNS SETOF smallint LANGUA
     ORDER BY first_offset
 $$;
 
+-- Whoever deletes or changes records of a partition out of order holds this, with the partition's id.
+CREATE FUNCTION logs_rewrite_lock() RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT 1819240307 $$;  -- "logs"
+
 -- One bounded step of compaction: for each key among the next `limit_` offsets, all its earlier records go.
 -- A record is looked at once, as the newer one; so the cost follows what is new, not what stands. The last
 -- record of a partition is never removed, hence offsets never come back. Answers how many offsets it passed.
@@ -22,7 +25,7 @@ DECLARE
 BEGIN
     SELECT * INTO p FROM logs_partition WHERE id = partition_;
     SELECT * INTO c FROM logs_topic WHERE id = p.topic_id AND cleanup_policy LIKE '%compact%';
-    IF c.id IS NULL OR p.hashed_from > p.log_start THEN
+    IF c.id IS NULL OR p.hashed_from > p.log_start OR NOT pg_try_advisory_xact_lock(logs_rewrite_lock(), p.id) THEN
         RETURN 0;
     END IF;
     from_ := greatest(p.cleaned_until, p.log_start);
@@ -40,8 +43,9 @@ BEGIN
     INTO d USING p.id, from_, until;
     FOR s IN SELECT logs_segments_of(p) LOOP
         EXECUTE format('DELETE FROM logs_record_s%s r USING unnest($2, $3, $4) d(key_hash, key, newest)
-            WHERE r.partition_id = $1 AND r.key_hash = d.key_hash AND r.key = d.key AND r."offset" < d.newest', s)
-        USING p.id, d.hashes, d.keys, d.newest;
+            WHERE r.partition_id = $1 AND r.key_hash = d.key_hash AND r.key = d.key AND r."offset" < d.newest
+              AND r."offset" >= $5', s)
+        USING p.id, d.hashes, d.keys, d.newest, p.log_start;
     END LOOP;
     INSERT INTO logs_tombstone (partition_id, "offset", remove_at)
     SELECT p.id, t, clock_timestamp() + c.delete_retention_ms * interval '1 millisecond' FROM unnest(d.tombstones) t
@@ -57,9 +61,9 @@ DECLARE
     t record;
     removed bigint := 0;
 BEGIN
-    FOR t IN SELECT * FROM logs_tombstone WHERE remove_at < clock_timestamp() ORDER BY remove_at LIMIT limit_
-             FOR UPDATE SKIP LOCKED LOOP
-        CONTINUE WHEN t."offset" + 1 = logs_log_end(t.partition_id);
+    FOR t IN SELECT * FROM logs_tombstone WHERE remove_at < clock_timestamp()
+             AND "offset" + 1 IS DISTINCT FROM logs_log_end(partition_id)
+             ORDER BY remove_at LIMIT limit_ FOR UPDATE SKIP LOCKED LOOP
         EXECUTE format('DELETE FROM logs_record_s%s WHERE partition_id = $1 AND "offset" = $2 AND value IS NULL',
                        logs_segment_at(t.partition_id, t."offset")) USING t.partition_id, t."offset";
         DELETE FROM logs_tombstone WHERE partition_id = t.partition_id AND "offset" = t."offset";

@@ -7,7 +7,7 @@ DECLARE
     from_ bigint;
 BEGIN
     SELECT * INTO p FROM logs_partition WHERE id = partition_ AND hash_keys AND hashed_from > log_start;
-    IF p.id IS NULL THEN
+    IF p.id IS NULL OR NOT pg_try_advisory_xact_lock(logs_rewrite_lock(), p.id) THEN
         RETURN 0;
     END IF;
     from_ := greatest(p.log_start, p.hashed_from - limit_, (
@@ -50,6 +50,7 @@ DECLARE
     count_ bigint;
     erased bigint := 0;
 BEGIN
+    PERFORM pg_advisory_xact_lock(logs_rewrite_lock(), partition_);
     SELECT * INTO p FROM logs_partition WHERE id = partition_;
     unhashed := CASE WHEN p.hash_keys THEN p.hashed_from ELSE logs_log_end(p.id) END;
     FOR s IN SELECT logs_segments_of(p) LOOP
