@@ -1,7 +1,11 @@
 """REST of the log: parse, call a service or selector, answer."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,17 +16,28 @@ from logs.errors import GroupNotOwned, PartitionHeld
 from logs.serializers import (
     AcquireInput,
     CommitInput,
+    DeleteRecordsInput,
     FetchInput,
     GroupInput,
+    OffsetsInput,
     ResetInput,
+    TopicChange,
+    TopicDeletion,
     TopicInput,
-    read_record,
+    read_records,
+    read_time,
+    write_ends,
     write_record,
 )
 from mqsite.authentication import acting_boundary, acting_name
-from mqsite.boundaries import require_acting
-from mqsite.errors import Invalid
+from mqsite.boundaries import require_acting, require_owner
 from mqsite.parsing import checked
+
+# Requests that wait for records, of all that this process works on: the others must not have to wait for them.
+MAX_WAITING_REQUESTS = max(1, settings.MQSITE_HTTP_THREADS // 2)
+RETRY_SECONDS = 1  # what a reader is told that found all places to wait taken
+
+_places_to_wait = threading.BoundedSemaphore(MAX_WAITING_REQUESTS)
 
 
 class TopicsView(APIView):
@@ -38,32 +53,87 @@ class TopicsView(APIView):
 
 
 class TopicView(APIView):
-    """One topic: its partitions and where every group stands."""
+    """One topic: its partitions, its configurations and where every group stands."""
 
     def get(self, request: Request, topic: str) -> Response:
         return Response(selectors.describe_topic(topic))
 
+    def patch(self, request: Request, topic: str) -> Response:
+        """`{"configs": {name: value or null for its default}, "description", "partitions", "reason"}`, all or nothing.
 
-class RecordsView(APIView):
-    """Publish one or many: `{"records": [{"key", "value", ...}]}`."""
+        More partitions: the answer has a `warning` that says what it means for keys.
+        """
+        actor = _require_topic_owner(request, topic, "alters")
+        warning = services.change_topic(topic, actor=actor, **checked(TopicChange, request.data))
+        described = selectors.describe_topic(topic)
+        return Response({**described, "warning": warning} if warning else described)
+
+    def delete(self, request: Request, topic: str) -> Response:
+        actor = _require_topic_owner(request, topic, "deletes")
+        services.delete_topic(topic, actor=actor, **checked(TopicDeletion, request.data))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ConfigsView(APIView):
+    """Every configuration of a topic with its default and what it does."""
+
+    def get(self, request: Request, topic: str) -> Response:
+        return Response({"configs": selectors.describe_topic_configs(topic)})
+
+
+class TopicOffsetsView(APIView):
+    """Log start, log end and size of each partition."""
+
+    def get(self, request: Request, topic: str) -> Response:
+        return Response({"partitions": [write_ends(ends) for ends in selectors.bounds(topic)]})
+
+
+class PartitionOffsetsView(APIView):
+    """Both ends of a partition; with `?time=` also the first `offset` at or after it, null if there is none yet."""
+
+    def get(self, request: Request, topic: str, partition: int) -> Response:
+        given = checked(OffsetsInput, request.query_params)
+        found = {}
+        if "time" in given:
+            time = read_time("time", given["time"])
+            found["offset"] = selectors.find_offset_for_time(topic, partition, time)
+        return Response({**write_ends(selectors.partition_bounds(topic, partition)), **found})
+
+
+class DeleteRecordsView(APIView):
+    """Delete `{"offsets": [{"partition", "offset"}], "reason"}`: what is before each offset, all of it for -1."""
 
     def post(self, request: Request, topic: str) -> Response:
-        items = request.data.get("records") if isinstance(request.data, dict) else None
-        if not isinstance(items, list) or not items:
-            raise Invalid(reason='The body is {"records": [{"value": ...}, ...]} with at least one record.')
-        published = services.publish_many(topic, map(read_record, items), boundary=acting_boundary(request))
-        offsets = [place._asdict() for place in published or []]
-        return Response({"offsets": offsets}, status=status.HTTP_201_CREATED)
+        actor = _require_topic_owner(request, topic, "deletes records of")
+        given = checked(DeleteRecordsInput, request.data)
+        starts = services.delete_records(topic, given["offsets"], actor=actor, reason=given["reason"])
+        moved = [{"partition": number, "log_start": start} for number, start in starts.items()]
+        return Response({"partitions": moved})
+
+
+class RecordsView(APIView):
+    """Publish one or many, all or nothing: `{"records": [{"key", "value", "timestamp", "id", ...}]}`."""
+
+    def post(self, request: Request, topic: str) -> Response:
+        return _publish(request, topic)
 
 
 class PartitionRecordsView(APIView):
-    """Fetch `?offset=&max_records=&max_bytes=`. Reading removes nothing."""
+    """The records of one partition."""
 
     def get(self, request: Request, topic: str, partition: int) -> Response:
+        """Fetch `?offset=&max_records=&max_bytes=&wait_seconds=`. Reading removes nothing."""
         given = checked(FetchInput, request.query_params)
-        records = services.fetch(topic, partition, **given)
+        with _place_to_wait(given["wait_seconds"]) as seconds:
+            records = services.fetch(topic, partition, **{**given, "wait_seconds": seconds})
+        refused = not records and seconds < given["wait_seconds"]
         following = records[-1].offset + 1 if records else given["offset"]
-        return Response({"records": [write_record(r) for r in records], "next_offset": following})
+        body = {"records": [write_record(r) for r in records], "next_offset": following, "wait_refused": refused}
+        return Response(body, headers={"Retry-After": str(RETRY_SECONDS)} if refused else None)
+
+    def post(self, request: Request, topic: str, partition: int) -> Response:
+        """Publish to this partition."""
+        return _publish(request, topic, partition)
 
 
 class GroupsView(APIView):
@@ -118,6 +188,33 @@ class ResetView(APIView):
         given = checked(ResetInput, request.data)
         moved = services.reset_offsets(group, given.pop("to"), actor=acting_name(request), **given)
         return Response({"group": group, "partitions": moved})
+
+
+@contextmanager
+def _place_to_wait(wanted_seconds: float) -> Iterator[float]:
+    """How long a request may wait: not at all when every place is taken."""
+    if not wanted_seconds or not _places_to_wait.acquire(blocking=False):
+        yield 0.0
+        return
+    try:
+        yield wanted_seconds
+    finally:
+        _places_to_wait.release()
+
+
+def _publish(request: Request, topic: str, partition: int | None = None) -> Response:
+    records = read_records(request.data, partition=partition)
+    published = services.publish_many(topic, records, boundary=acting_boundary(request))
+    offsets = [place._asdict() for place in published or []]
+    return Response({"offsets": offsets}, status=status.HTTP_201_CREATED)
+
+
+def _require_topic_owner(request: Request, topic: str, verb: str) -> str:
+    """Who asks, for the audit; a refusal unless it is the topic's owner or an operator."""
+    owner = selectors.require_topic(topic).owner.name
+    if not getattr(request.user, "is_superuser", False):
+        require_owner(owner, acting_boundary(request), verb=verb, name=topic)
+    return acting_name(request)
 
 
 def _require_reader(request: Request, group: str) -> str:

@@ -12,6 +12,7 @@ from mqsite.errors import Invalid
 FOREVER = -1
 MAX_MESSAGE_BYTES_LIMIT = 50 * 1024 * 1024
 MAX_BIGINT = 2**63 - 1
+MAX_MS = 10**14  # 3,000 years: what lies further back, PostgreSQL's calendar does not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ CONFIGS = {
             "delete: records go when they are old. compact: the newest record of each key stays.",
             choices=tuple(Topic.CleanupPolicy.values),
         ),
-        Config("retention.ms", "How long records stay; -1 is forever.", least=FOREVER),
+        Config("retention.ms", "How long records stay; -1 is forever.", least=FOREVER, most=MAX_MS),
         Config("retention.bytes", "How many bytes of a PARTITION stay; -1 is no limit.", least=FOREVER),
         Config(
             "max.message.bytes",
@@ -102,9 +103,17 @@ CONFIGS = {
             "message.timestamp.after.max.ms",
             "How far ahead of the clock a publisher's timestamp may be: one from the future would hold up retention.",
             least=0,
+            most=MAX_MS,
         ),
-        Config("delete.retention.ms", "How long compaction keeps a tombstone (a record without a value).", least=0),
-        Config("min.compaction.lag.ms", "How old a record must be before compaction looks at it.", least=0),
+        Config(
+            "delete.retention.ms",
+            "How long compaction keeps a tombstone (a record without a value).",
+            least=0,
+            most=MAX_MS,
+        ),
+        Config(
+            "min.compaction.lag.ms", "How old a record must be before compaction looks at it.", least=0, most=MAX_MS
+        ),
         Config("index.keys", "Find records by key through an index. On for compacted topics. Not one of Kafka's."),
     )
 }

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from logs import store
-from logs.errors import PartitionNotFound, TopicAltered, TopicNotFound
-from mqsite.errors import MessagingError, ReadCommittedRequired
+from logs.errors import PartitionGone, PartitionNotFound, TopicAltered, TopicNotFound
+from mqsite.errors import DiskFull, MessagingError, ReadCommittedRequired
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -59,12 +59,12 @@ def use_topic(topic: str, work: Callable[[store.Located], T], *, using: str) -> 
         try:
             return work(remembered)
         except MessagingError as error:
-            if isinstance(error, ReadCommittedRequired):
+            if isinstance(error, ReadCommittedRequired | DiskFull):
                 raise
     for _ in range(MAX_LOOKS - 1):
         try:
             return work(locate_topic(topic, using=using))
-        except TopicAltered:
+        except (TopicAltered, PartitionGone):
             continue
     return work(locate_topic(topic, using=using))
 

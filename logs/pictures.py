@@ -6,7 +6,17 @@ that no rule of geometry or wording is written twice. Pure: no query, no request
 
 from typing import Any
 
-from mqsite.words import say_age, say_count, say_counted, say_holder, say_round_age, say_size, say_time, say_wait
+from logs.keeping import say_retention
+from mqsite.words import (
+    say_age,
+    say_count,
+    say_counted,
+    say_holder,
+    say_round_age,
+    say_size,
+    say_time,
+    say_wait,
+)
 
 LATE_SECONDS = 300.0  # the limit of every group until groups have their own
 FRESH_SECONDS = 5.0  # an unread record younger than this is simply on its way
@@ -54,6 +64,7 @@ def draw_topic(topic: Topic, *, window: int | None = None, packed: bool = False,
         "owner": topic["owner"],
         "description": topic["description"],
         "records": say_counted(topic["records"], "record"),
+        "size": say_size(topic["size_bytes"]),
         "window": window,
         "window_text": f"Newest {window:,} records of each partition" if window else "All kept records, on one scale",
         "packed": packed,
@@ -145,6 +156,8 @@ def draw_topic_row(topic: Topic) -> Picture:
         "description": topic["description"],
         "partitions": say_count(topic["partition_count"]),
         "records": say_count(topic["records"]),
+        "size": say_size(topic["size_bytes"]),
+        "keeps": say_retention(topic["configs"]).removeprefix("keeps "),
         "groups": topic["groups"],
         "lag": _draw_lag(*worst) if worst else None,
     }

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.db.models import Count
 
 from logs import metadata, store
-from logs.configs import describe_configs, parse_configs, read_configs
+from logs.configs import MAX_BIGINT, describe_configs, parse_configs, read_configs
 from logs.declarations import groups as declared_groups
 from logs.declarations import topics as declared_topics
 from logs.errors import GroupNotFound, KeysNotIndexed, OffsetOutOfRange, PartitionGone, PartitionNotFound, TopicNotFound
@@ -21,13 +21,20 @@ from mqsite.registry import list_differences
 
 SHOWN_VALUE_BYTES = 2_000
 MAX_FOUND_RECORDS = 1_000
-END_OF_TIME = 2**63 - 1  # no offset is as high
 
 
 def bounds(topic: str, *, using: str = "default") -> list[store.Bounds]:
     """Log start, log end and size of each partition, by number."""
     found = store.bounds(metadata.locate_topic(topic, using=using).partition_ids, using=using)
     return sorted(found, key=lambda b: b.number)
+
+
+def partition_bounds(topic: str, partition: int, *, using: str = "default") -> store.Bounds:
+    """Log start, log end and size of one partition."""
+    found = store.bounds([metadata.locate_partition(topic, partition, using=using)], using=using)
+    if not found:
+        raise TopicNotFound(topic=topic)
+    return found[0]
 
 
 def find_offset_for_time(topic: str, partition: int, time: datetime, *, using: str = "default") -> int | None:
@@ -73,10 +80,11 @@ def read_partition(
 ) -> list[store.Record]:
     """Records from `offset` on: from the segment where it was last seen; if it is not there, look anew."""
     get = partial(store.fetch, topic, partition, partition_id=partition_id, using=using, **limits)
-    segment = metadata.find_segment(partition_id, offset, using=using)
-    if segment is not None and (records := get(segment=segment, offset=offset)):
+    position = min(max(offset, -1), MAX_BIGINT // 2)  # beyond, PostgreSQL could not even compare
+    segment = metadata.find_segment(partition_id, position, using=using)
+    if segment is not None and (records := get(segment=segment, offset=position)):
         return records
-    extent = store.extent(partition_id, offset, using=using)
+    extent = store.extent(partition_id, position, using=using)
     if extent is None:
         raise PartitionGone
     if not extent.log_start <= offset <= extent.log_end:
@@ -118,11 +126,11 @@ def find_by_key(
     if wanted is None:
         raise Invalid(reason="Which key? Records without one are not indexed.")
     ids = metadata.locate_topic(topic, using=using).partition_ids
-    starts = dict.fromkeys(ids, END_OF_TIME)
+    starts = dict.fromkeys(ids, MAX_BIGINT)
     for number, offset in (before or {}).items():
         starts[metadata.locate_partition(topic, number, using=using)] = offset
     if before:
-        starts = {id_: offset for id_, offset in starts.items() if offset != END_OF_TIME}
+        starts = {id_: offset for id_, offset in starts.items() if offset != MAX_BIGINT}
     found = store.find_key(starts, wanted, limit=limit, using=using)
     records = [
         store.Record(topic, f.number, f.offset, f.timestamp, f.key, f.value, f.raw_headers, f.content_type, False)
@@ -159,15 +167,19 @@ def describe_topic(name: str, *, using: str = "default") -> dict[str, Any]:
     topic = _topics(using).filter(name=name).first()
     if topic is None:
         raise TopicNotFound(topic=name)
-    return {**_describe([topic], using=using)[0], "configs": read_configs(topic)}
+    return _describe([topic], using=using)[0]
 
 
 def describe_topic_configs(name: str, *, using: str = "default") -> list[dict[str, Any]]:
     """Every configuration of a topic with its default and what it does."""
-    topic = Topic.objects.using(using).filter(name=name).first()
+    return describe_configs(require_topic(name, using=using))
+
+
+def require_topic(name: str, *, using: str = "default") -> Topic:
+    topic = Topic.objects.using(using).select_related("owner").filter(name=name).first()
     if topic is None:
         raise TopicNotFound(topic=name)
-    return describe_configs(topic)
+    return topic
 
 
 def newest_records(topic: str, limit: int = 50, *, using: str = "default") -> list[dict[str, Any]]:
@@ -276,6 +288,7 @@ def _describe(topics: Iterable[Any], *, using: str, only_group: str | None = Non
             "records": 0,
             "size_bytes": 0,
             "partition_count": topic.partition_count,
+            "configs": read_configs(topic),
             "groups": [],
             "partitions": [],
         }

@@ -1,21 +1,90 @@
-"""Shapes of the log's REST API."""
+"""Shapes of the log's REST API. Offsets are 64-bit numbers: JavaScript bends those above 2^53, so parse them as big."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 
+from logs.configs import MAX_BIGINT
 from logs.services import NewRecord
 from logs.services.reading import MAX_FETCH_BYTES, MAX_FETCH_RECORDS
-from logs.store import Record
+from logs.services.topics import LOG_END
+from logs.store import Bounds, Record
 from mqsite.errors import Invalid
 from mqsite.parsing import checked_item
 from mqsite.payloads import bytes_or_text, decode_base64
 
+MAX_REST_WAIT_SECONDS = 30  # proxies give up on a silent answer after 60
 
-class TopicInput(serializers.Serializer[Any]):
+
+class NamedFields(serializers.Serializer[Any]):
+    """Refuses a field it does not have: a slip of the pen must not pass for the default."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        if unknown:
+            allowed = ", ".join(self.fields)
+            raise serializers.ValidationError({name: [f"No such field; allowed are {allowed}."] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class ConfigValue(serializers.Field):
+    """Whatever was given: `configs.py` says what is allowed, and puts the words to it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return str(data) if isinstance(data, Decimal) else data
+
+
+def configs_field(**more: Any) -> serializers.DictField:
+    return serializers.DictField(child=ConfigValue(allow_null=True), **more)
+
+
+def reason_field() -> serializers.CharField:
+    return serializers.CharField(default="", allow_blank=True, max_length=10_000)
+
+
+class TopicInput(NamedFields):
     name = serializers.CharField(max_length=249)
     partitions = serializers.IntegerField(default=1)
     description = serializers.CharField(default="", allow_blank=True, max_length=10_000)
+    configs = configs_field(default=dict)
+
+
+class TopicChange(NamedFields):
+    configs = configs_field(required=False)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    partitions = serializers.IntegerField(required=False)
+    reason = reason_field()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs.get("configs") and not {"description", "partitions"} & set(attrs):
+            raise Invalid(reason="Nothing to change: give configs, description or partitions.")
+        return attrs
+
+
+class TopicDeletion(NamedFields):
+    reason = reason_field()
+
+
+class NewLogStart(NamedFields):
+    partition = serializers.IntegerField(min_value=0)
+    offset = serializers.IntegerField(min_value=LOG_END, max_value=MAX_BIGINT)
+
+
+class DeleteRecordsInput(NamedFields):
+    offsets = NewLogStart(many=True, allow_empty=False)
+    reason = reason_field()
+
+    def validate_offsets(self, offsets: list[dict[str, int]]) -> dict[int, int]:
+        """Partition to offset."""
+        targets: dict[int, int] = {}
+        for item in offsets:
+            if item["partition"] in targets:
+                raise serializers.ValidationError(f"Partition {item['partition']} is given twice.")
+            targets[item["partition"]] = item["offset"]
+        return targets
 
 
 class GroupInput(serializers.Serializer[Any]):
@@ -24,10 +93,15 @@ class GroupInput(serializers.Serializer[Any]):
     start_at = serializers.CharField(default="earliest")
 
 
-class FetchInput(serializers.Serializer[Any]):
-    offset = serializers.IntegerField(min_value=0)
+class FetchInput(NamedFields):
+    offset = serializers.IntegerField(min_value=0, max_value=MAX_BIGINT)
     max_records = serializers.IntegerField(default=500, min_value=1, max_value=MAX_FETCH_RECORDS)
     max_bytes = serializers.IntegerField(default=1_048_576, min_value=1, max_value=MAX_FETCH_BYTES)
+    wait_seconds = serializers.FloatField(default=0.0, min_value=0, max_value=MAX_REST_WAIT_SECONDS)
+
+
+class OffsetsInput(NamedFields):
+    time = serializers.CharField(required=False)
 
 
 class AcquireInput(serializers.Serializer[Any]):
@@ -48,7 +122,7 @@ class ResetInput(serializers.Serializer[Any]):
     to = serializers.JSONField()
     topic = serializers.CharField(default=None, allow_null=True)
     partitions = serializers.ListField(child=serializers.IntegerField(min_value=0), default=None, allow_null=True)
-    reason = serializers.CharField(default="", allow_blank=True, max_length=10_000)
+    reason = reason_field()
 
 
 RECORD_FIELDS: dict[str, type] = {
@@ -59,23 +133,60 @@ RECORD_FIELDS: dict[str, type] = {
     "headers": list,
     "content_type": str,
     "partition": int,
+    "timestamp": object,
+    "id": str,
 }
 
 
-def read_record(item: Any) -> NewRecord:
-    """`{"key", "value", "headers", "content_type", "partition"}`; bytes come as `key_base64`, `value_base64`.
+def read_records(body: Any, *, partition: int | None = None) -> list[NewRecord]:
+    """The batch of `{"records": [...]}`; a refusal says which record it is about."""
+    items = body.get("records") if isinstance(body, dict) else None
+    if not isinstance(items, list) or not items:
+        raise Invalid(reason='The body is {"records": [{"value": ...}, ...]} with at least one record.')
+    if unknown := sorted(set(body) - {"records"}):
+        raise Invalid(reason=f"The body has no field {unknown[0]!r}; allowed is records.")
+    records = []
+    for index, item in enumerate(items):
+        try:
+            records.append(read_record(item, partition=partition))
+        except Invalid as error:
+            raise Invalid(reason=f"Record {index}: {error}") from error
+    return records
+
+
+def read_record(item: Any, *, partition: int | None = None) -> NewRecord:
+    """`{"key", "value", "headers", "content_type", "partition", "timestamp", "id"}`; bytes as `key_base64` and
+    `value_base64`.
 
     A `value` that is a JSON string becomes that text; any other JSON value is kept as JSON, number by number.
     """
     checked_item(item, "record", RECORD_FIELDS)
     if not {"value", "value_base64"} & set(item):
         raise Invalid(reason="A record needs a value (or value_base64); null is allowed.")
+    given = item.get("partition")
+    if partition is not None and given not in {None, partition}:
+        raise Invalid(reason=f"partition is {given}, and the address says {partition}.")
     return NewRecord(
         value=decode_base64("value_base64", item["value_base64"]) if "value_base64" in item else item["value"],
         key=decode_base64("key_base64", item["key_base64"]) if "key_base64" in item else item.get("key"),
         headers=[tuple(h) if isinstance(h, list) else h for h in item.get("headers") or []],
         content_type=item.get("content_type"),
-        partition=item.get("partition"),
+        partition=given if partition is None else partition,
+        timestamp=None if item.get("timestamp") is None else read_time("timestamp", item["timestamp"]),
+        id=item.get("id"),
+    )
+
+
+def read_time(name: str, given: Any) -> datetime:
+    """ISO 8601 with an offset, in UTC. What is finer than a microsecond is cut off."""
+    try:
+        time = datetime.fromisoformat(given)
+        if time.tzinfo is not None:
+            return time.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise Invalid(
+        reason=f"{name} is {given!r}; it must be ISO 8601 with an offset, such as '2026-01-31T12:00:00.123456Z'."
     )
 
 
@@ -89,4 +200,13 @@ def write_record(record: Record) -> dict[str, Any]:
         **bytes_or_text("value", record.value),
         "headers": record.headers,
         "content_type": record.content_type,
+    }
+
+
+def write_ends(ends: Bounds) -> dict[str, int]:
+    return {
+        "partition": ends.number,
+        "log_start": ends.log_start,
+        "log_end": ends.log_end,
+        "size_bytes": ends.size_bytes,
     }

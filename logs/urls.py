@@ -14,7 +14,11 @@ pages = [
 endpoints = [
     path("topics/", api.TopicsView.as_view()),
     path("topics/<str:topic>/", api.TopicView.as_view()),
+    path("topics/<str:topic>/configs/", api.ConfigsView.as_view()),
+    path("topics/<str:topic>/offsets/", api.TopicOffsetsView.as_view()),
+    path("topics/<str:topic>/delete-records/", api.DeleteRecordsView.as_view()),
     path("topics/<str:topic>/records/", api.RecordsView.as_view()),
+    path("topics/<str:topic>/partitions/<int:partition>/offsets/", api.PartitionOffsetsView.as_view()),
     path("topics/<str:topic>/partitions/<int:partition>/records/", api.PartitionRecordsView.as_view()),
     path("groups/", api.GroupsView.as_view()),
     path("groups/<str:group>/", api.GroupView.as_view()),

@@ -3,9 +3,11 @@
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 
 from logs import pictures, selectors
 from logs.errors import GroupNotFound, TopicNotFound
+from logs.keeping import say_retention
 
 MOST_ROWS = 100
 
@@ -27,7 +29,9 @@ def topic(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "topic": pictures.draw_topic(described, window=pictures.WHOLE_LOG if whole else None),
         "records": pictures.draw_records(records),
+        "keeps": say_retention(described["configs"]),
         "whole": whole,
+        "change_url": reverse("admin:logs_topic_change", args=[selectors.require_topic(name).pk]),
     }
     return render(request, "logs/topic.html", context)
 

@@ -47,6 +47,13 @@ class ReadCommittedRequired(MessagingError):
     code = "read_committed_required"
 
 
+class DiskFull(MessagingError):
+    """The database's disk is full: nothing of this was stored. It goes on as soon as there is room."""
+
+    code = "disk_full"
+    permanent = False
+
+
 class PayloadTooLarge(Invalid):
     """{what} has {size:,} bytes; {name} takes at most {limit:,}."""
 

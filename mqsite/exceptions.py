@@ -7,7 +7,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from mqsite.errors import Conflict, Invalid, MessagingError, NotFound, NotOwner, PayloadTooLarge
+from mqsite.errors import Conflict, DiskFull, Invalid, MessagingError, NotFound, NotOwner, PayloadTooLarge
 
 STATUS: dict[type[MessagingError], int] = {
     PayloadTooLarge: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
@@ -15,6 +15,7 @@ STATUS: dict[type[MessagingError], int] = {
     NotOwner: status.HTTP_403_FORBIDDEN,
     Conflict: status.HTTP_409_CONFLICT,
     Invalid: status.HTTP_400_BAD_REQUEST,
+    DiskFull: status.HTTP_507_INSUFFICIENT_STORAGE,
 }
 
 

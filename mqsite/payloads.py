@@ -48,6 +48,14 @@ def encode_text(text: str) -> bytes:
         raise Invalid(reason=f"The text has a character that UTF-8 cannot write: {error.reason}.") from error
 
 
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL can store it as text: no NUL, no half of a character."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def end_of_text(text: str, most: int) -> str:
     """The last characters of an error, without those that PostgreSQL cannot store."""
     return text[-most:].encode(errors="replace").decode().replace("\0", "")

@@ -129,6 +129,9 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-queues": {"task": "queues.tasks.sweep", "schedule": schedule(10)},
 }
 
+# How many requests a web process works on at once. Half of them may be readers that wait for records.
+MQSITE_HTTP_THREADS = int(env("MQSITE_HTTP_THREADS", "32"))
+
 # All by the database's clock. A holder that is silent for member_seconds loses what it holds.
 MQSITE_HEARTBEAT_SECONDS = float(env("MQSITE_HEARTBEAT_SECONDS", "3"))
 MQSITE_MEMBER_SECONDS = float(env("MQSITE_MEMBER_SECONDS", "9"))

@@ -9,7 +9,11 @@ import psycopg
 from django.db import DatabaseError, connections
 from psycopg.rows import tuple_row
 
+from mqsite.errors import DiskFull
+
 ROOT = Path(__file__).resolve().parent.parent
+
+DISK_FULL = "53100"
 
 Refusals = Mapping[str, Callable[[psycopg.Error], Exception]]  # by SQLSTATE, or by constraint name
 
@@ -46,6 +50,8 @@ def _translate(error: DatabaseError, refusals: Refusals) -> Exception:
         for name in (cause.diag.constraint_name, cause.sqlstate):
             if name and name in refusals:
                 return refusals[name](cause)
+        if cause.sqlstate == DISK_FULL:
+            return DiskFull()
     return error
 
 

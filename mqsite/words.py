@@ -67,7 +67,19 @@ def say_time(moment: str | datetime) -> str:
 def say_size(size: int) -> str:
     if size < 1000:
         return f"{size} B"
-    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
+    for power, unit in enumerate(("kB", "MB", "GB"), start=1):
+        if size < 999.95 * 1000**power:
+            return f"{size / 1000**power:.1f} {unit}"
+    return f"{size / 1000**4:,.1f} TB"
+
+
+def say_duration(milliseconds: int) -> str:
+    """A setting, exactly: `7 days`, `36 hours`, `90 minutes`, `1,500 milliseconds`."""
+    units = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000))
+    for noun, size in units:
+        if milliseconds and milliseconds % size == 0:
+            return say_counted(milliseconds // size, noun)
+    return say_counted(milliseconds, "millisecond")
 
 
 def say_holder(name: str | None) -> str:

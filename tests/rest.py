@@ -16,6 +16,11 @@ def client_of(boundary: str) -> APIClient:
     return client
 
 
+def patch(client: APIClient, path: str, body: Any) -> Response:
+    """PATCH of a path below /api/."""
+    return client.patch(f"/api/{path}", body, format="json")
+
+
 def post(client: APIClient, path: str, body: Any) -> Response:
     """POST to a path below /api/."""
     return client.post(f"/api/{path}", body, format="json")

@@ -17,7 +17,14 @@ from logs.services.groups import (
 from logs.services.publishing import NewRecord, Published, publish, publish_many
 from logs.services.reading import fetch, fetch_assigned, read_records
 from logs.services.resets import reset_offsets
-from logs.services.topics import add_partitions, alter_topic, create_topic, delete_records, delete_topic
+from logs.services.topics import (
+    add_partitions,
+    alter_topic,
+    change_topic,
+    create_topic,
+    delete_records,
+    delete_topic,
+)
 from logs.services.upkeep import (
     apply_retention,
     assign_published,
@@ -42,6 +49,7 @@ __all__ = [
     "apply_retention",
     "assign_published",
     "begin_batch",
+    "change_topic",
     "clear_failure",
     "commit_checked",
     "commit_offset",

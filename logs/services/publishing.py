@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import accumulate, chain
 from typing import Any, NamedTuple, TypeVar
@@ -16,13 +16,14 @@ from logs.partitioner import partition_for_key
 from mqsite.announce import announce
 from mqsite.arrays import ByteaArray, Int8Array
 from mqsite.errors import Invalid, PayloadTooLarge
-from mqsite.payloads import Headers, encode, encode_headers, encode_key
+from mqsite.payloads import Headers, encode, encode_headers, encode_key, is_storable
 from mqsite.sql import in_transaction
 
 T = TypeVar("T")
 
 MAX_BATCH_RECORDS = 10_000
 MAX_ID_CHARACTERS = 512
+FIRST_TIMESTAMP = datetime.min.replace(tzinfo=UTC)
 
 new_tuple = tuple.__new__  # half the cost of the named tuple's own constructor, a thousand times a batch
 
@@ -134,6 +135,8 @@ def _draft(topic: str, located: store.Located, batch: list[NewRecord]) -> dict[i
     for index, (value, key, headers, content_type, number, timestamp, id_) in enumerate(batch):
         if type(key) is not bytes:
             key = encode_key(key)
+        if content_type is not None and not is_storable(content_type):
+            raise Invalid(reason=f"Record {index}: {content_type!r} is no content type.")
         if type(value) is not bytes:
             value, content_type = encode(value, content_type)
         encoded = encode_headers(headers) if headers else None
@@ -159,6 +162,8 @@ def _draft(topic: str, located: store.Located, batch: list[NewRecord]) -> dict[i
 def _check_timestamp(index: int, timestamp: object, latest: float, located: store.Located) -> datetime | None:
     if not isinstance(timestamp, datetime) or timestamp.tzinfo is None:
         raise Invalid(reason=f"Record {index}: timestamp is {timestamp!r}, not a datetime with a time zone.")
+    if timestamp < FIRST_TIMESTAMP:  # PostgreSQL would keep it and no reader could take it
+        raise Invalid(reason=f"Record {index}: timestamp is {timestamp!r}, before the year 1 in UTC.")
     if timestamp.timestamp() > latest:
         ahead = located.timestamp_after_max_ms
         raise TimestampOutOfRange(index=index, timestamp=timestamp.isoformat(), limit_ms=ahead)
@@ -166,7 +171,7 @@ def _check_timestamp(index: int, timestamp: object, latest: float, located: stor
 
 
 def _check_id(index: int, id_: object) -> None:
-    if not isinstance(id_, str) or not 1 <= len(id_) <= MAX_ID_CHARACTERS or "\0" in id_:
+    if not isinstance(id_, str) or not 1 <= len(id_) <= MAX_ID_CHARACTERS or not is_storable(id_):
         raise Invalid(reason=f"Record {index}: an id is text of 1 to {MAX_ID_CHARACTERS} characters, not {id_!r}.")
 
 
@@ -206,6 +211,8 @@ def _append(located: store.Located, drafts: dict[int, list[Draft]], count: int, 
     if batch.ids:
         numbers = {id_: number for number, id_ in enumerate(known)}
         answered = store.append_once(batch, revision=revision, using=using)
+        if any(id_ not in numbers for id_, _, _ in answered):  # known ids alone do not notice an old revision
+            raise TopicAltered
         placed = [Published(numbers[id_], offset, duplicate) for id_, offset, duplicate in answered]
     else:
         firsts = store.append(batch, revision=revision, using=using)

@@ -1,6 +1,6 @@
 """Readers fetch. Reading removes nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -70,13 +70,9 @@ def fetch_assigned(
         using=using,
     )
     try:
-        return read(offset=position)
+        return _read_past_expired(read, position)
     except PartitionGone as error:
         raise TopicNotFound(topic=assignment.topic) from error
-    except OffsetOutOfRange as error:
-        if position > error.facts["log_start"]:
-            raise
-        return read(offset=error.facts["log_start"])
 
 
 def read_records(
@@ -97,7 +93,7 @@ def read_records(
     while positions:
         got = 0
         for partition in list(positions):
-            records = _read_on(topic, partition, positions[partition], using=using)
+            records = _read_past_expired(partial(fetch, topic, partition, using=using), positions[partition])
             if records:
                 positions[partition] = records[-1].offset + 1
                 got += len(records)
@@ -106,13 +102,15 @@ def read_records(
             return
 
 
-def _read_on(topic: str, partition: int, position: int, *, using: str) -> list[store.Record]:
-    try:
-        return fetch(topic, partition, position, using=using)
-    except OffsetOutOfRange as error:
-        if position > error.facts["log_start"]:
-            raise
-        return fetch(topic, partition, error.facts["log_start"], using=using)
+def _read_past_expired(read: Callable[..., list[store.Record]], position: int) -> list[store.Record]:
+    """Retention may pass the log start again before it is read."""
+    while True:
+        try:
+            return read(offset=position)
+        except OffsetOutOfRange as error:
+            if position >= error.facts["log_start"]:
+                raise
+            position = error.facts["log_start"]
 
 
 def _wait_for_any(topic: str, positions: Mapping[int, int], *, seconds: float, using: str) -> bool:

@@ -14,6 +14,7 @@ from logs.models import GroupPartition, Partition, PublishedId, Topic
 from mqsite.audit import record_action
 from mqsite.boundaries import ensure_boundary, require_name
 from mqsite.errors import Invalid
+from mqsite.words import say_counted
 
 LOG_END = -1  # Kafka's high watermark in delete-records
 
@@ -57,21 +58,41 @@ def alter_topic(
         columns["description"] = description
     with transaction.atomic(using=using):
         topic = _lock_topic(name, using=using)
-        before = read_configs(topic)
+        before = _read(topic)
         for field, value in columns.items():
             setattr(topic, field, value)
         topic.revision = uuid.uuid4()
         topic.save(using=using)
         _adopt(topic, using=using)
-        changed = {key: [before[key], value] for key, value in read_configs(topic).items() if value != before[key]}
+        changed = {key: [before[key], value] for key, value in _read(topic).items() if value != before[key]}
         record_action(
             actor=actor, action="alter topic", subject=name, reason=reason, facts={"changed": changed}, using=using
         )
     return topic
 
 
+def change_topic(
+    name: str,
+    *,
+    configs: Mapping[str, Any] | None = None,
+    description: str | None = None,
+    partitions: int | None = None,
+    actor: str,
+    reason: str = "",
+    using: str = "default",
+) -> str:
+    """`alter_topic` and `add_partitions` as one: both or neither. Answers the latter's sentence."""
+    with transaction.atomic(using=using):
+        if configs or description is not None:
+            alter_topic(name, configs=configs, description=description, actor=actor, reason=reason, using=using)
+        if partitions is None:
+            return ""
+        return add_partitions(name, partitions, actor=actor, reason=reason, using=using)
+
+
 def add_partitions(name: str, total: int, *, actor: str, reason: str = "", using: str = "default") -> str:
-    """Grow a topic to `total` partitions; answers a sentence that says what that means for its keys.
+    """Grow a topic to `total` partitions; answers a sentence that says what that means for its keys, or "" if it
+    has as many already.
 
     Every group that reads the topic starts at offset 0 of the new ones, in the same transaction.
     """
@@ -81,6 +102,8 @@ def add_partitions(name: str, total: int, *, actor: str, reason: str = "", using
         present = topic.partitions.count()
         if total < present:
             raise PartitionsCannotShrink(topic=name, partitions=present, wanted=total)
+        if total == present:
+            return ""
         topic.revision = uuid.uuid4()
         topic.save(using=using)
         readers = GroupPartition.objects.using(using).filter(partition__topic=topic)
@@ -90,11 +113,12 @@ def add_partitions(name: str, total: int, *, actor: str, reason: str = "", using
         _start_groups(groups, added, using=using)
         facts = {"from": present, "to": total, "groups": len(groups)}
         record_action(actor=actor, action="add partitions", subject=name, reason=reason, facts=facts, using=using)
-    return (
+    said = (
         f"{name} has {total} partitions now, {present} before. Keys move: a key's new records may go to another "
-        f"partition than its old ones, so its order across the change is lost. {len(groups)} groups start at "
-        "offset 0 of the new partitions."
+        "partition than its old ones, so its order across the change is lost."
     )
+    readers_start = say_counted(len(groups), "group starts", "groups start")
+    return f"{said} {readers_start} at offset 0 of the new partitions." if groups else said
 
 
 def delete_records(
@@ -121,7 +145,7 @@ def delete_records(
     return starts
 
 
-def delete_topic(name: str, *, actor: str, using: str = "default") -> None:
+def delete_topic(name: str, *, actor: str, reason: str = "", using: str = "default") -> None:
     """Delete a topic, its records and every group's offsets on it. Publishers to it fail as a whole.
 
     Nobody reads it from the commit on; the space comes back with the upkeep.
@@ -136,7 +160,11 @@ def delete_topic(name: str, *, actor: str, using: str = "default") -> None:
         store.note_deleted(ids, using=using)
         PublishedId.objects.using(using).filter(topic_id=topic.id)._raw_delete(using)
         topic.delete(using=using)
-        record_action(actor=actor, action="delete topic", subject=name, using=using)
+        record_action(actor=actor, action="delete topic", subject=name, reason=reason, using=using)
+
+
+def _read(topic: Topic) -> dict[str, Any]:
+    return {"description": topic.description, **read_configs(topic)}
 
 
 def _require_count(partitions: int) -> None:
@@ -161,7 +189,12 @@ def _add(topic: Topic, numbers: range, *, using: str) -> list[Partition]:
 
 
 def _adopt(topic: Topic, *, using: str) -> None:
-    """The partitions take over what publishers find there. From the log end on, where keys were not hashed before."""
+    """The partitions take over what publishers find there. From the log end on, where keys were not hashed before.
+
+    Locked by a statement of its own: only the next one sees the log end that the publishers it waited for left.
+    """
+    partitions = Partition.objects.using(using).filter(topic=topic).order_by("id")
+    list(partitions.select_for_update(no_key=True, of=("self",)).values_list("id"))
     store.adopt_topic(topic.id, revision=topic.revision, hash_keys=selectors.indexes_keys(topic), using=using)
 
 

@@ -74,15 +74,18 @@ def _roll(topic_id: int, segment: int, *, using: str) -> None:
         logger.info("Topic %s goes on in segment %s.", topic_id, rolled)
 
 
-def free_segments(*, using: str = "default") -> None:
-    """Empty the segments in which nothing can be read any more. Nobody waits for it."""
+def free_segments(*, using: str = "default") -> list[int]:
+    """Empty the segments in which nothing can be read any more; which these were. Nobody waits for it."""
+    freed = []
     for segment in store.occupied_segments(using=using):
         for _ in range(FREE_TRIES):
             try:
-                store.free_segment(segment, using=using)
+                if store.free_segment(segment, using=using):
+                    freed.append(segment)
                 break
             except LockWaitTooLong:  # somebody still reads what he began to read
                 time.sleep(FREE_PAUSE_SECONDS)
+    return freed
 
 
 def delete_expired(*, limit: int = EXPIRED_BATCH, using: str = "default") -> int:

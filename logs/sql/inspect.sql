@@ -1,9 +1,11 @@
 -- One page of partitions, by id, for the upkeep: where retention wants the log start to be, and how many
--- records stand in the present segment. By size at least the newest record stays, as in Kafka.
+-- records the present segment holds: outside the shared one, those that expired keep their room until it is
+-- emptied. By size at least the newest record stays, as in Kafka.
 SELECT p.id, p.topic_id, p.segment,
        t.next_offset - p.log_start AS records,
-       CASE WHEN c.cleanup_policy = 'compact' AND p.segment > 0 THEN 0  -- nothing in it expires whole
-            ELSE t.next_offset - greatest(p.segment_start, p.log_start) END AS in_segment,
+       CASE WHEN p.segment = 0 THEN t.next_offset - p.log_start
+            WHEN c.cleanup_policy = 'compact' THEN 0  -- no segment of it ever expires whole
+            ELSE t.next_offset - p.segment_start END AS in_segment,
        CASE WHEN c.cleanup_policy LIKE '%%delete%%' THEN greatest(
            CASE WHEN c.retention_ms >= 0 AND r.found_timestamp_max < cutoff
                 THEN logs_first_offset(p.id, cutoff, NULL) END,

@@ -225,6 +225,30 @@ def test_the_page_of_a_topic_shows_what_is_published_now(house: House, page: Pag
     expect(newest).to_have_text(str(before + 10))
 
 
+def test_a_topic_is_altered_and_its_records_are_deleted_by_hand(
+    house: House, page: Page, complaints: list[str]
+) -> None:
+    run(house, "import logs.services as l; l.create_topic('drafts', owner='shop', partitions=2)")
+    run(house, "import logs.services as l; [l.publish('drafts', n, partition=0, boundary='shop') for n in range(7)]")
+    page.goto(house.url("/topics/drafts/"))
+    expect(page.locator("main .meta").first).to_contain_text("7 records7 B2 partitionskeeps 7 days")  # dots are CSS
+    page.click("text=Settings")
+    page.fill("#id_retention_bytes", "1200000000")
+    page.fill("#id_reason", "the disk is small")
+    page.click("[name=_continue]")
+    expect(page.locator(".field-keeps")).to_contain_text("7 days, at most 1.2 GB a partition")
+    page.click("text=Delete records…")
+    page.fill("#id_reason", "drafts")
+    page.click("text=See what would go")
+    page.click("text=Delete 7 records")
+    expect(page.locator(".field-holds")).to_contain_text("0 records in 2 partitions, 0 B")
+    page.goto(house.url("/topics/"))
+    row = page.locator("tr", has_text="drafts")
+    expect(row.locator("[data-l=keeps]")).to_have_text("7 days, at most 1.2 GB a partition")
+    expect(row.locator("[data-l=size]")).to_have_text("0 B")
+    assert complaints == []
+
+
 # Who sees what
 
 

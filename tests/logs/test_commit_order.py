@@ -196,6 +196,25 @@ def test_a_connection_of_another_isolation_level_is_refused_too() -> None:
         elsewhere(run)
 
 
+def test_each_publish_of_a_transaction_costs_its_commit_the_same_however_many_there_are() -> None:
+    def rows_read(publishes: int) -> int:
+        before = _staged_rows_read()
+        with transaction.atomic():
+            for _ in range(publishes):
+                publish("x")
+        return _staged_rows_read() - before
+
+    few = rows_read(50)
+    assert 0 < rows_read(400) < 12 * few
+
+
+def _staged_rows_read() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'logs_staged'")
+        return int(cursor.fetchone()[0])
+
+
 def test_staging_leaves_nothing_behind() -> None:
     for _ in range(3):
         _publish_in_transaction("x")

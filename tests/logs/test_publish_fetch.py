@@ -1,5 +1,7 @@
 """Publishing and fetching, in and out of transactions."""
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -9,6 +11,8 @@ from logs.models import Record, Topic
 from logs.services import NewRecord, Published
 from mqsite.errors import Invalid, PayloadTooLarge
 from tests.concurrency import elsewhere
+
+BEFORE_TIME = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))  # PostgreSQL knows it, Python does not
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,6 +68,15 @@ def test_outside_the_log_the_refusal_names_both_ends(topic: str) -> None:
     publish("x", partition=0)
     with pytest.raises(OffsetOutOfRange, match="from 0 up to 1"):
         services.fetch("orders", 0, 2)
+
+
+@pytest.mark.parametrize("offset", [-1, -(2**70), 2**63 - 1, 2**63, 2**70])
+def test_an_offset_that_no_log_could_have_is_refused_alike(topic: str, offset: int) -> None:
+    publish("x", partition=0)
+    for _ in range(2):
+        with pytest.raises(OffsetOutOfRange, match=f"Offset {offset} of orders-0 is out of range.* from 0 up to 1"):
+            services.fetch("orders", 0, offset)
+        services.fetch("orders", 0, 0)  # from now on the process knows the segment
 
 
 def test_nothing_below_the_log_start_is_given_out(topic: str) -> None:
@@ -140,6 +153,9 @@ def test_only_the_owner_publishes(topic: str) -> None:
         ({"value": object()}, Invalid, "JSON"),
         ({"value": "x", "key": 7}, Invalid, "A key is text, bytes or None"),
         ({"value": "x", "headers": [("a",)]}, Invalid, "pairs of name and value"),
+        ({"value": "x", "content_type": "a\0"}, Invalid, "is no content type"),
+        ({"value": "x", "content_type": "half \ud800"}, Invalid, "is no content type"),
+        ({"value": "x", "timestamp": BEFORE_TIME}, Invalid, "before the year 1"),
     ],
 )
 def test_bad_input_is_refused_by_name_and_nothing_is_stored(

@@ -1,3 +1,8 @@
+-- A partition as of now, whatever snapshot the statement has.
+CREATE FUNCTION logs_partition_now(partition_ int) RETURNS SETOF logs_partition LANGUAGE sql VOLATILE AS $$
+    SELECT * FROM logs_partition WHERE id = partition_
+$$;
+
 -- What an append must know of a partition: the next offset, and the running maximum and total so far.
 -- Right after a roll the newest record stands in the segment before; if none is left, the log start says.
 CREATE FUNCTION logs_tail(
@@ -5,8 +10,15 @@ CREATE FUNCTION logs_tail(
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     last_offset bigint;
+    now_ logs_partition;
 BEGIN
     SELECT * INTO last_offset, last_timestamp, last_bytes FROM logs_last_record(p.segment, p.id);
+    IF last_offset IS NULL AND p.segment > 0 THEN  -- emptied since this statement's snapshot? TRUNCATE is not MVCC
+        SELECT * INTO now_ FROM logs_partition_now(p.id);
+        IF FOUND THEN
+            p := now_;
+        END IF;
+    END IF;
     IF last_offset IS NULL AND p.segment_start > p.log_start THEN
         SELECT * INTO last_offset, last_timestamp, last_bytes
         FROM logs_last_record(logs_segment_at(p.id, p.segment_start - 1), p.id);
@@ -25,46 +37,3 @@ $$;
 CREATE FUNCTION logs_log_end(partition_ int) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT t.next_offset FROM logs_partition p, logs_tail(p) t WHERE p.id = partition_
 $$;
-
--- The first record at or after an offset, in whichever segment. NULL past the end.
-CREATE FUNCTION logs_record_at(
-    partition_ int, from_ bigint, OUT found_offset bigint, OUT found_timestamp timestamptz,
-    OUT found_timestamp_max timestamptz, OUT found_bytes bigint, OUT found_size bigint
-) LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    s smallint;
-BEGIN
-    SELECT * INTO found_offset, found_timestamp, found_timestamp_max, found_bytes, found_size
-    FROM logs_record_from(logs_segment_at(partition_, from_), partition_, from_);
-    IF found_offset IS NULL THEN
-        FOR s IN SELECT segment FROM logs_extent WHERE partition_id = partition_ AND first_offset > from_
-                 ORDER BY first_offset LOOP
-            SELECT * INTO found_offset, found_timestamp, found_timestamp_max, found_bytes, found_size
-            FROM logs_record_from(s, partition_, from_);
-            EXIT WHEN found_offset IS NOT NULL;
-        END LOOP;
-    END IF;
-END $$;
-
--- The first offset whose running maximum reaches a time or whose running total passes a size; the log end
--- if none does. About 24 steps in ten million records.
-CREATE FUNCTION logs_first_offset(partition_ int, time_ timestamptz, bytes_ bigint) RETURNS bigint
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    low bigint;
-    high bigint;
-    middle bigint;
-    r record;
-BEGIN
-    SELECT p.log_start, t.next_offset INTO low, high FROM logs_partition p, logs_tail(p) t WHERE p.id = partition_;
-    WHILE low < high LOOP
-        middle := (low + high) / 2;
-        SELECT * INTO r FROM logs_record_at(partition_, middle);
-        IF r.found_timestamp_max < time_ OR r.found_bytes <= bytes_ THEN
-            low := r.found_offset + 1;
-        ELSE
-            high := middle;
-        END IF;
-    END LOOP;
-    RETURN low;
-END $$;

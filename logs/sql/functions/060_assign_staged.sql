@@ -7,10 +7,13 @@ DECLARE
     s record;
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        UPDATE logs_staged SET requeued = true WHERE xid = NEW.xid AND id = NEW.id
-            AND NOT EXISTS (SELECT FROM logs_staged WHERE xid = NEW.xid AND requeued);
+        IF current_setting('logs.requeued', true) IS DISTINCT FROM NEW.xid::text THEN
+            PERFORM set_config('logs.requeued', NEW.xid::text, true);  -- a look at the rows instead would be quadratic
+            UPDATE logs_staged SET requeued = true WHERE xid = NEW.xid AND id = NEW.id;
+        END IF;
         RETURN NULL;
     END IF;
+    PERFORM set_config('logs.requeued', '', true);  -- what is staged from here on is for another firing
     IF NEW.ids IS NULL AND NOT EXISTS (SELECT FROM logs_staged WHERE xid = NEW.xid AND id <> NEW.id) THEN
         DELETE FROM logs_staged WHERE xid = NEW.xid;
         PERFORM logs_append(NEW.partitions, NEW.counts, NEW.keys, NEW.vals, NEW.headers, NEW.content_types,
