@@ -10,8 +10,8 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from logs import selectors, services
 from logs.errors import Fenced
 from logs.handlers import Reads, Subscription, subscriptions
+from logs.rows import Behind, Record
 from logs.services import Assignment
-from logs.store import Behind, Record
 from mqsite import sql, workers
 from mqsite.boundaries import require_owner
 from mqsite.errors import MessagingError

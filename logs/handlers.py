@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from logs.declarations import Group, Topic
-from logs.store import Record
+from logs.rows import Record
 from mqsite.registry import Registry
 
 Handler = Callable[[Record], object]

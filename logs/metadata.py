@@ -7,7 +7,7 @@ since; a fetch that does not find the very offset it asked for looks again.
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from logs import store
+from logs import rows, store
 from logs.errors import PartitionGone, PartitionNotFound, TopicAltered, TopicNotFound
 from mqsite.errors import DiskFull, MessagingError, ReadCommittedRequired
 
@@ -18,7 +18,7 @@ V = TypeVar("V")
 MAX_REMEMBERED = 50_000
 MAX_LOOKS = 10  # at a topic that is altered all the time
 
-_topics: dict[tuple[str, str], store.Located] = {}
+_topics: dict[tuple[str, str], rows.Located] = {}
 _stretches: dict[tuple[str, int], "Stretch"] = {}
 
 
@@ -30,7 +30,7 @@ class Stretch(NamedTuple):
     segment: int
 
 
-def locate_topic(topic: str, *, using: str) -> store.Located:
+def locate_topic(topic: str, *, using: str) -> rows.Located:
     """A fresh look."""
     located = store.locate(topic, using=using)
     if located is None:
@@ -45,14 +45,14 @@ def locate_partition(topic: str, partition: int, *, using: str) -> int:
     return pick_partition(locate_topic(topic, using=using), topic, partition)
 
 
-def pick_partition(located: store.Located, topic: str, partition: int) -> int:
+def pick_partition(located: rows.Located, topic: str, partition: int) -> int:
     ids = located.partition_ids
     if not 0 <= partition < len(ids):
         raise PartitionNotFound(topic=topic, partition=partition, last=len(ids) - 1)
     return ids[partition]
 
 
-def use_topic(topic: str, work: Callable[[store.Located], T], *, using: str) -> T:
+def use_topic(topic: str, work: Callable[[rows.Located], T], *, using: str) -> T:
     """`work` with what is remembered of the topic. A refusal may rest on what has changed: look and try again."""
     remembered = _topics.get((using, topic))
     if remembered is not None:
@@ -77,7 +77,7 @@ def find_segment(partition_id: int, offset: int, *, using: str) -> int | None:
     return known.segment
 
 
-def remember_segment(partition_id: int, extent: store.Extent, *, using: str) -> None:
+def remember_segment(partition_id: int, extent: rows.Extent, *, using: str) -> None:
     if extent.found is not None:
         stretch = Stretch(extent.found, extent.next_extent, extent.segment)
         _remember(_stretches, (using, partition_id), stretch)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Count
 
-from logs import metadata, store
+from logs import metadata, rows, store
 from logs.configs import MAX_BIGINT, describe_configs, parse_configs, read_configs
 from logs.declarations import groups as declared_groups
 from logs.declarations import topics as declared_topics
@@ -23,13 +23,13 @@ SHOWN_VALUE_BYTES = 2_000
 MAX_FOUND_RECORDS = 1_000
 
 
-def bounds(topic: str, *, using: str = "default") -> list[store.Bounds]:
+def bounds(topic: str, *, using: str = "default") -> list[rows.Bounds]:
     """Log start, log end and size of each partition, by number."""
     found = store.bounds(metadata.locate_topic(topic, using=using).partition_ids, using=using)
     return sorted(found, key=lambda b: b.number)
 
 
-def partition_bounds(topic: str, partition: int, *, using: str = "default") -> store.Bounds:
+def partition_bounds(topic: str, partition: int, *, using: str = "default") -> rows.Bounds:
     """Log start, log end and size of one partition."""
     found = store.bounds([metadata.locate_partition(topic, partition, using=using)], using=using)
     if not found:
@@ -60,7 +60,7 @@ def find_offsets(
     return {number: _find_offset(topic, ends[number], start, using=using) for number in chosen}
 
 
-def _find_offset(topic: str, ends: store.Bounds, start: str | int | datetime | Mapping[int, int], *, using: str) -> int:
+def _find_offset(topic: str, ends: rows.Bounds, start: str | int | datetime | Mapping[int, int], *, using: str) -> int:
     if isinstance(start, Mapping):
         return start[ends.number]
     if isinstance(start, datetime):
@@ -77,7 +77,7 @@ def _find_offset(topic: str, ends: store.Bounds, start: str | int | datetime | M
 
 def read_partition(
     topic: str, partition: int, *, partition_id: int, offset: int, using: str, **limits: int
-) -> list[store.Record]:
+) -> list[rows.Record]:
     """Records from `offset` on: from the segment where it was last seen; if it is not there, look anew."""
     get = partial(store.fetch, topic, partition, partition_id=partition_id, using=using, **limits)
     position = min(max(offset, -1), MAX_BIGINT // 2)  # beyond, PostgreSQL could not even compare
@@ -98,7 +98,7 @@ def read_partition(
 class FoundRecords(NamedTuple):
     """Records of one key, and what the answer rests on."""
 
-    records: list[store.Record]  # newest first within a partition
+    records: list[rows.Record]  # newest first within a partition
     #: Partition to the offset from which on nothing is missed, where older keys are still being indexed.
     incomplete: dict[int, int]
     #: Partition to the offset before which to go on looking.
@@ -133,7 +133,7 @@ def find_by_key(
         starts = {id_: offset for id_, offset in starts.items() if offset != MAX_BIGINT}
     found = store.find_key(starts, wanted, limit=limit, using=using)
     records = [
-        store.Record(topic, f.number, f.offset, f.timestamp, f.key, f.value, f.raw_headers, f.content_type, False)
+        rows.Record(topic, f.number, f.offset, f.timestamp, f.key, f.value, f.raw_headers, f.content_type, False)
         for f in found
         if f.offset is not None
     ]
@@ -145,7 +145,7 @@ def find_by_key(
     )
 
 
-def out_of_range(topic: str, partition: int, offset: int, ends: store.Bounds | store.Extent) -> OffsetOutOfRange:
+def out_of_range(topic: str, partition: int, offset: int, ends: rows.Bounds | rows.Extent) -> OffsetOutOfRange:
     return OffsetOutOfRange(
         topic=topic, partition=partition, offset=offset, log_start=ends.log_start, log_end=ends.log_end
     )
@@ -184,7 +184,7 @@ def require_topic(name: str, *, using: str = "default") -> Topic:
 
 def newest_records(topic: str, limit: int = 50, *, using: str = "default") -> list[dict[str, Any]]:
     """The newest records of all partitions, newest first, values cut to what fits a table."""
-    records: list[store.Record] = []
+    records: list[rows.Record] = []
     for end in bounds(topic, using=using):
         start = max(end.log_start, end.log_end - limit)
         limits = {"max_records": limit, "max_bytes": 1_000_000}
@@ -261,12 +261,12 @@ def _topics_of(group: ConsumerGroup, *, using: str) -> list[Topic]:
     return list(_topics(using).filter(id__in=ids))
 
 
-def _positions_of(group: ConsumerGroup, *, using: str) -> list[store.Position]:
+def _positions_of(group: ConsumerGroup, *, using: str) -> list[rows.Position]:
     ids = [topic.id for topic in _topics_of(group, using=using)]
     return [p for p in store.positions(ids, using=using) if p.group == group.name]
 
 
-def _summarise_group(group: ConsumerGroup, positions: list[store.Position]) -> dict[str, Any]:
+def _summarise_group(group: ConsumerGroup, positions: list[rows.Position]) -> dict[str, Any]:
     names = Topic.objects.using(group._state.db).filter(id__in={p.topic_id for p in positions})
     return {
         "group": group.name,
@@ -299,7 +299,7 @@ def _describe(topics: Iterable[Any], *, using: str, only_group: str | None = Non
     return list(found.values())
 
 
-def _add_position(topic: dict[str, Any], row: store.Position, only_group: str | None) -> None:
+def _add_position(topic: dict[str, Any], row: rows.Position, only_group: str | None) -> None:
     partitions = topic["partitions"]
     if not partitions or partitions[-1]["number"] != row.number:
         ends = {"log_start": row.log_start, "log_end": row.log_end, "size_bytes": row.size_bytes}
@@ -323,7 +323,7 @@ def _add_position(topic: dict[str, Any], row: store.Position, only_group: str | 
     )
 
 
-def _failing(row: store.Position) -> dict[str, Any] | None:
+def _failing(row: rows.Position) -> dict[str, Any] | None:
     if not row.attempts:
         return None
     return {
@@ -339,7 +339,7 @@ def _worst_lag(topic: dict[str, Any]) -> tuple[float, str]:
     return -max(ages, default=0), topic["name"]
 
 
-def _shown(record: store.Record) -> dict[str, Any]:
+def _shown(record: rows.Record) -> dict[str, Any]:
     value = record.value or b""
     return {
         "partition": record.partition,
@@ -368,7 +368,7 @@ def has_unread(group: str, topic: str, partition: int, *, using: str = "default"
     return bool(store.unread(group, topic, partition, using=using))
 
 
-def find_behind(groups: Sequence[str], *, limit: int, using: str = "default") -> list[store.Behind]:
+def find_behind(groups: Sequence[str], *, limit: int, using: str = "default") -> list[rows.Behind]:
     """What the groups have not read to the end, that nobody holds and that waits for no retry."""
     return store.behind(groups, limit=limit, using=using) if groups else []
 

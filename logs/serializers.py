@@ -8,10 +8,10 @@ from typing import Any
 from rest_framework import serializers
 
 from logs.configs import MAX_BIGINT
+from logs.rows import Bounds, Record
 from logs.services import NewRecord
 from logs.services.reading import MAX_FETCH_BYTES, MAX_FETCH_RECORDS
 from logs.services.topics import LOG_END
-from logs.store import Bounds, Record
 from mqsite.errors import Invalid
 from mqsite.parsing import checked_item
 from mqsite.payloads import bytes_or_text, decode_base64

@@ -1,166 +1,30 @@
 """The only door to raw SQL of the log: one function per statement in sql/."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import psycopg
 
 from logs.errors import LockWaitTooLong, PartitionGone, TopicAltered
-from mqsite.arrays import ByteaArray, Int8Array
+from logs.rows import (
+    Assigned,
+    Batch,
+    Behind,
+    Bounds,
+    Extent,
+    Fenced,
+    FoundByKey,
+    Inspected,
+    Located,
+    Moved,
+    Position,
+    Record,
+)
 from mqsite.errors import MessagingError, ReadCommittedRequired
-from mqsite.payloads import as_text
 from mqsite.sql import fetch_all, statement
-
-
-class Record(NamedTuple):
-    """One record as it is read. `value` and `key` are the publisher's bytes."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: datetime
-    key: bytes | None
-    value: bytes | None
-    raw_headers: str | None
-    content_type: str | None
-    is_replay: bool  # the group had committed past this offset once, before it was reset
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """In the publisher's order; a name may come several times."""
-        return [(name, value) for name, value in json.loads(self.raw_headers)] if self.raw_headers else []
-
-    @property
-    def text(self) -> str | None:
-        """The value as text, or in hex where it is not UTF-8."""
-        return as_text(self.value)
-
-    @property
-    def key_text(self) -> str | None:
-        return as_text(self.key)
-
-    def json(self) -> Any:
-        """The value parsed as JSON."""
-        return json.loads(self.value) if self.value is not None else None
-
-
-class Batch(NamedTuple):
-    """Records grouped by partition: `partitions` ascending, then all records in that order.
-
-    A column that no record fills may be None instead of a list.
-    """
-
-    partitions: list[int]
-    counts: list[int]
-    keys: ByteaArray | None
-    vals: ByteaArray | None
-    headers: list[str | None] | None
-    content_types: list[str | None] | None
-    ends: Int8Array  # the running total of bytes within each partition
-    timestamps: list[datetime | None] | None
-    ids: list[str | None] | None
-
-
-class Located(NamedTuple):
-    topic_id: int
-    revision: UUID
-    owner: str
-    max_message_bytes: int
-    timestamp_type: str
-    timestamp_after_max_ms: int
-    cleanup_policy: str
-    partition_ids: list[int]  # by partition number
-
-    @property
-    def is_compacted(self) -> bool:
-        return "compact" in self.cleanup_policy
-
-
-class Extent(NamedTuple):
-    log_start: int
-    log_end: int
-    found: int | None  # the first record at or after the offset asked for
-    segment: int  # where it stands
-    next_extent: int | None  # and up to which offset others do
-
-
-class Bounds(NamedTuple):
-    partition_id: int
-    number: int
-    log_start: int
-    log_end: int
-    size_bytes: int
-
-
-class FoundByKey(NamedTuple):
-    """One record of a key, or none of a partition: then `offset` is None."""
-
-    number: int
-    log_start: int
-    complete_from: int
-    offset: int | None
-    timestamp: datetime
-    key: bytes
-    value: bytes | None
-    raw_headers: str | None
-    content_type: str | None
-
-
-class Assigned(NamedTuple):
-    epoch: int
-    replay_until: int
-    attempts: int
-
-
-class Fenced(NamedTuple):
-    group_partition_id: int
-    epoch: int
-    partition_id: int
-    number: int
-    topic: str
-
-
-class Moved(NamedTuple):
-    group_partition_id: int
-    committed: int | None
-    target: int
-
-
-class Position(NamedTuple):
-    topic_id: int
-    number: int
-    log_start: int
-    log_end: int
-    size_bytes: int
-    group: str | None
-    committed: int | None
-    lag: int
-    lag_seconds: float | None
-    owner: str | None
-    epoch: int
-    failing_offset: int | None
-    attempts: int
-    error: str
-    retry_in: float | None
-
-
-class Behind(NamedTuple):
-    group: str
-    topic: str
-    partition: int
-
-
-class Inspected(NamedTuple):
-    partition_id: int
-    topic_id: int
-    segment: int
-    records: int
-    records_in_segment: int
-    target: int | None  # where retention wants the log start
 
 
 def _isolation_refused(error: psycopg.Error) -> MessagingError:

@@ -15,7 +15,7 @@ from mqsite.retry import backoff_seconds
 from queues import selectors, services
 from queues.errors import LeaseLost
 from queues.handlers import Handler, handled
-from queues.store import Lease, Message
+from queues.rows import Lease, Message
 
 logger = logging.getLogger(__name__)
 

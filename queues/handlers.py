@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mqsite.registry import Registry
 from queues.declarations import Queue
-from queues.store import Message
+from queues.rows import Message
 
 Handler = Callable[[Message], object]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mqsite.registry import list_differences
-from queues import store
+from queues import rows, store
 from queues.declarations import queues as declared_queues
 from queues.errors import QueueNotFound
 from queues.models import Message, Queue
@@ -17,7 +17,7 @@ BEHIND_SECONDS = 60.0  # waits are ranked by this much, so that a page does not 
 STATES = {state: state.name.lower() for state in Message.State}
 
 
-def locate_queue(queue: str, *, using: str = "default") -> store.Located:
+def locate_queue(queue: str, *, using: str = "default") -> rows.Located:
     located = store.locate(queue, using=using)
     if located is None:
         raise QueueNotFound(queue=queue)
@@ -42,7 +42,7 @@ def count_messages(names: Sequence[str], *, using: str = "default") -> dict[str,
     return {found[d.queue_id]: _counts(d) for d in _depths(list(found), using=using)}
 
 
-def peek(queue: str, state: str, *, limit: int, using: str = "default") -> list[store.Message]:
+def peek(queue: str, state: str, *, limit: int, using: str = "default") -> list[rows.Message]:
     """The first messages in a state, in the order of their cards. They stay as they are."""
     found = require_queue(queue, using=using)
     cards = store.cards([found.id], limit=limit, detail_characters=0, using=using)
@@ -81,15 +81,15 @@ def _queues(using: str) -> Any:
     return Queue.objects.using(using).select_related("owner")
 
 
-def _depths(queue_ids: list[int], *, using: str) -> list[store.Depth]:
+def _depths(queue_ids: list[int], *, using: str) -> list[rows.Depth]:
     return store.depth(queue_ids, limit=COUNT_LIMIT, using=using)
 
 
-def _longest_wait(depth: store.Depth, name: str) -> tuple[float, str]:
+def _longest_wait(depth: rows.Depth, name: str) -> tuple[float, str]:
     return -((depth.oldest_ready_seconds or 0.0) // BEHIND_SECONDS), name
 
 
-def _describe(queues: list[Queue], depths: list[store.Depth], *, using: str) -> list[dict[str, Any]]:
+def _describe(queues: list[Queue], depths: list[rows.Depth], *, using: str) -> list[dict[str, Any]]:
     by_queue = {depth.queue_id: depth for depth in depths}
     cards: dict[int, dict[str, list[dict[str, Any]]]] = {
         queue.id: {state: [] for state in STATES.values()} for queue in queues
@@ -114,23 +114,23 @@ def _describe(queues: list[Queue], depths: list[store.Depth], *, using: str) -> 
     ]
 
 
-def _counts(depth: store.Depth) -> dict[str, int]:
+def _counts(depth: rows.Depth) -> dict[str, int]:
     return {"scheduled": depth.scheduled, "ready": depth.ready, "leased": depth.leased, "dead": depth.dead}
 
 
-def _draw_scheduled(card: store.Card) -> dict[str, Any]:
+def _draw_scheduled(card: rows.Card) -> dict[str, Any]:
     return {**_name(card), "due_in": _since(card.seconds)}
 
 
-def _draw_ready(card: store.Card) -> dict[str, Any]:
+def _draw_ready(card: rows.Card) -> dict[str, Any]:
     return {**_name(card), "age": _since(card.seconds), "receives": card.receives}
 
 
-def _draw_leased(card: store.Card) -> dict[str, Any]:
+def _draw_leased(card: rows.Card) -> dict[str, Any]:
     return {**_name(card), "worker": card.holder, "lease_left": _since(card.seconds), "receives": card.receives}
 
 
-def _draw_dead(card: store.Card) -> dict[str, Any]:
+def _draw_dead(card: rows.Card) -> dict[str, Any]:
     return {
         **_name(card),
         "died_at": card.died_at.isoformat() if card.died_at else None,
@@ -143,7 +143,7 @@ def _draw_dead(card: store.Card) -> dict[str, Any]:
 _DRAWN = {"scheduled": _draw_scheduled, "ready": _draw_ready, "leased": _draw_leased, "dead": _draw_dead}
 
 
-def _name(card: store.Card) -> dict[str, Any]:
+def _name(card: rows.Card) -> dict[str, Any]:
     return {"id": card.id, "label": card.group_key or str(card.id)}
 
 

@@ -1,114 +1,14 @@
 """The only door to raw SQL of the queue: one function per statement in sql/."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import psycopg
 
 from mqsite.errors import MessagingError, ReadCommittedRequired
-from mqsite.payloads import as_text
 from mqsite.sql import fetch_all, statement
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message as it is received. `payload` is the sender's bytes."""
-
-    queue: str
-    lease: UUID | None  # None where it was only looked at
-    id: int
-    payload: bytes
-    content_type: str | None
-    raw_headers: str | None
-    group_key: str | None
-    priority: int
-    receives: int  # this one included
-    enqueued_at: datetime
-    sender: str  # the boundary that sent it, or ""
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """In the sender's order; a name may come several times."""
-        return [(name, value) for name, value in json.loads(self.raw_headers)] if self.raw_headers else []
-
-    @property
-    def text(self) -> str | None:
-        """The payload as text, or in hex where it is not UTF-8."""
-        return as_text(self.payload)
-
-    def json(self) -> Any:
-        """The payload parsed as JSON."""
-        return json.loads(self.payload)
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to messages until it expires. The token is what ack, nack and extend are asked with."""
-
-    token: UUID
-    queue: str
-    expires_at: datetime
-    messages: list[Message]
-
-
-class Batch(NamedTuple):
-    """Messages to send, in order."""
-
-    payloads: list[bytes]
-    content_types: list[str | None]
-    headers: list[str | None]
-    group_keys: list[str | None]
-    priorities: list[int]
-    delays: list[float]
-
-
-class Located(NamedTuple):
-    queue_id: int
-    owner: str
-    lease_seconds: int
-    max_receives: int
-
-
-class Named(NamedTuple):
-    """What a page calls a message by."""
-
-    id: int
-    group_key: str | None
-
-
-class Moved(NamedTuple):
-    """A message that left a lease, a schedule or the dead letters, and the state it is in now."""
-
-    queue: str
-    id: int
-    group_key: str | None
-    state: int
-
-
-class Depth(NamedTuple):
-    queue_id: int
-    scheduled: int
-    ready: int
-    leased: int
-    dead: int
-    oldest_ready_seconds: float | None
-
-
-class Card(NamedTuple):
-    queue_id: int
-    state: int
-    id: int
-    group_key: str | None
-    receives: int
-    reason: str | None
-    detail: str | None
-    seconds: float | None  # scheduled: until it is due; ready: since when; leased: until it expires
-    holder: str | None
-    died_at: datetime | None
+from queues.rows import Batch, Card, Depth, Lease, Located, Message, Moved, Named
 
 
 def _isolation_refused(error: psycopg.Error) -> MessagingError:

@@ -9,10 +9,10 @@ from examples.flights import board, fleet
 from examples.flights.messaging import DELAY_BOARD, FLEET, FLIGHTS, REBOOKING
 from examples.flights.models import Rebooking
 from logs.handlers import subscribe
-from logs.store import Record
+from logs.rows import Record
 from queues.handlers import handle
+from queues.rows import Message
 from queues.services import send
-from queues.store import Message
 
 HOUR_MINUTES = 60
 

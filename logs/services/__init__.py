@@ -1,5 +1,6 @@
 """Verbs that change the log. The only place of this half that opens a transaction."""
 
+from logs.rows import Record
 from logs.services.compaction import compact_topics, erase_key
 from logs.services.groups import (
     Assignment,
@@ -36,7 +37,6 @@ from logs.services.upkeep import (
     sweep_commits,
     sweep_producer_ids,
 )
-from logs.store import Record
 
 __all__ = [
     "Assignment",

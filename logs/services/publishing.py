@@ -8,7 +8,7 @@ from functools import partial
 from itertools import accumulate, chain
 from typing import Any, NamedTuple, TypeVar
 
-from logs import metadata, signals, store
+from logs import metadata, rows, signals, store
 from logs.declarations import Topic
 from logs.errors import KeyRequired, PartitionNotFound, PublisherNotOwner, TimestampOutOfRange, TopicAltered
 from logs.models import Topic as TopicRow
@@ -93,7 +93,7 @@ def publish_many(
 
 
 def _publish(
-    topic: str, batch: list[NewRecord], acting: str | None, located: store.Located, *, using: str
+    topic: str, batch: list[NewRecord], acting: str | None, located: rows.Located, *, using: str
 ) -> list[Published] | None:
     if acting != located.owner:
         raise PublisherNotOwner(owner=located.owner, verb="publishes to", name=topic, boundary=acting or "nobody")
@@ -126,7 +126,7 @@ class Draft(NamedTuple):
     place: int  # in the caller's batch
 
 
-def _draft(topic: str, located: store.Located, batch: list[NewRecord]) -> dict[int, list[Draft]]:
+def _draft(topic: str, located: rows.Located, batch: list[NewRecord]) -> dict[int, list[Draft]]:
     """Partition number to its records, ascending, each in the order given."""
     count = len(located.partition_ids)
     sticky = random.randrange(count)
@@ -159,7 +159,7 @@ def _draft(topic: str, located: store.Located, batch: list[NewRecord]) -> dict[i
     return dict(sorted(drafts.items()))
 
 
-def _check_timestamp(index: int, timestamp: object, latest: float, located: store.Located) -> datetime | None:
+def _check_timestamp(index: int, timestamp: object, latest: float, located: rows.Located) -> datetime | None:
     if not isinstance(timestamp, datetime) or timestamp.tzinfo is None:
         raise Invalid(reason=f"Record {index}: timestamp is {timestamp!r}, not a datetime with a time zone.")
     if timestamp < FIRST_TIMESTAMP:  # PostgreSQL would keep it and no reader could take it
@@ -175,10 +175,10 @@ def _check_id(index: int, id_: object) -> None:
         raise Invalid(reason=f"Record {index}: an id is text of 1 to {MAX_ID_CHARACTERS} characters, not {id_!r}.")
 
 
-def _group(located: store.Located, drafts: dict[int, list[Draft]]) -> store.Batch:
+def _group(located: rows.Located, drafts: dict[int, list[Draft]]) -> rows.Batch:
     """The batch as the store takes it. A column that no record fills is None: PostgreSQL makes it up by itself."""
     keys, vals, headers, content_types, timestamps, ids, *_ = zip(*chain.from_iterable(drafts.values()), strict=True)
-    return store.Batch(
+    return rows.Batch(
         partitions=[located.partition_ids[number] for number in drafts],
         counts=[len(records) for records in drafts.values()],
         keys=ByteaArray(keys) if _is_filled(keys) else None,
@@ -199,7 +199,7 @@ def _is_filled(cells: tuple[Any, ...]) -> bool:
     return cells.count(None) < len(cells)
 
 
-def _append(located: store.Located, drafts: dict[int, list[Draft]], count: int, *, using: str) -> list[Published]:
+def _append(located: rows.Located, drafts: dict[int, list[Draft]], count: int, *, using: str) -> list[Published]:
     """Where each record stands, in the caller's order."""
     known, revision = located.partition_ids, located.revision
     if count == 1:

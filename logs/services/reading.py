@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-from logs import metadata, selectors, store
+from logs import metadata, rows, selectors
 from logs.errors import OffsetOutOfRange, PartitionGone, TopicNotFound
 from logs.services.groups import Assignment
 from logs.services.waiting import wait_for_any
@@ -24,7 +24,7 @@ def fetch(
     max_bytes: int = MAX_FETCH_BYTES,
     wait_seconds: float = 0.0,
     using: str = "default",
-) -> list[store.Record]:
+) -> list[rows.Record]:
     """Records from `offset` on, in order; none when the offset is the log end.
 
     At least one record comes even if it alone is larger than `max_bytes` (key, value and headers
@@ -35,7 +35,7 @@ def fetch(
     if not 0 <= wait_seconds <= MAX_WAIT_SECONDS:
         raise Invalid(reason=f"wait_seconds is {wait_seconds}; allowed are 0 to {MAX_WAIT_SECONDS:g}.")
 
-    def read(located: store.Located) -> list[store.Record]:
+    def read(located: rows.Located) -> list[rows.Record]:
         partition_id = metadata.pick_partition(located, topic, partition)
         get = partial(
             selectors.read_partition,
@@ -57,7 +57,7 @@ def fetch(
 
 def fetch_assigned(
     assignment: Assignment, position: int, *, max_records: int, max_bytes: int = MAX_FETCH_BYTES, using: str = "default"
-) -> list[store.Record]:
+) -> list[rows.Record]:
     """What a member reads next. A position that retention has passed moves to the log start."""
     read = partial(
         selectors.read_partition,
@@ -82,7 +82,7 @@ def read_records(
     partitions: Sequence[int] | None = None,
     wait_seconds: float = 0.0,
     using: str = "default",
-) -> Iterator[store.Record]:
+) -> Iterator[rows.Record]:
     """Every record of a topic, without a group: for scripts and tests.
 
     From `start`: "earliest", "latest", an offset, a time, or an offset for each partition. In order
@@ -102,7 +102,7 @@ def read_records(
             return
 
 
-def _read_past_expired(read: Callable[..., list[store.Record]], position: int) -> list[store.Record]:
+def _read_past_expired(read: Callable[..., list[rows.Record]], position: int) -> list[rows.Record]:
     """Retention may pass the log start again before it is read."""
     while True:
         try:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
-from logs import selectors, signals, store
+from logs import rows, selectors, signals, store
 from logs.declarations import groups as declared_groups
 from logs.errors import LockWaitTooLong, NotSubscribed, ResetBlocked, ResetOvertaken
 from mqsite.announce import announce
@@ -54,7 +54,7 @@ def reset_offsets(
 
 
 def _move(
-    group: str, to: str | int, fenced: list[store.Fenced], *, actor: str, reason: str, using: str
+    group: str, to: str | int, fenced: list[rows.Fenced], *, actor: str, reason: str, using: str
 ) -> list[dict[str, Any]]:
     _lock(group, fenced, using=using)
     ends = {b.partition_id: b for b in store.bounds([f.partition_id for f in fenced], using=using)}
@@ -71,7 +71,7 @@ def _move(
     return results
 
 
-def _lock(group: str, fenced: list[store.Fenced], *, using: str) -> None:
+def _lock(group: str, fenced: list[rows.Fenced], *, using: str) -> None:
     store.limit_lock_wait(seconds=WAIT_SECONDS, using=using)
     try:
         locked = store.lock_fenced(fenced, using=using)
@@ -82,7 +82,7 @@ def _lock(group: str, fenced: list[store.Fenced], *, using: str) -> None:
         raise ResetOvertaken(group=group)
 
 
-def _goal(to: str | int, ends: store.Bounds) -> int:
+def _goal(to: str | int, ends: rows.Bounds) -> int:
     if to == "earliest":
         return ends.log_start
     if to == "latest":
@@ -90,7 +90,7 @@ def _goal(to: str | int, ends: store.Bounds) -> int:
     return min(max(int(to), ends.log_start), ends.log_end)
 
 
-def _run_on_reset(group: str, fenced: list[store.Fenced], moved: list[store.Moved]) -> None:
+def _run_on_reset(group: str, fenced: list[rows.Fenced], moved: list[rows.Moved]) -> None:
     declared = declared_groups.get(group)
     if declared is None or declared.on_reset is None:
         return
@@ -98,7 +98,7 @@ def _run_on_reset(group: str, fenced: list[store.Fenced], moved: list[store.Move
         declared.on_reset(topic, targets)
 
 
-def _targets(fenced: list[store.Fenced], moved: list[store.Moved]) -> dict[str, dict[int, int]]:
+def _targets(fenced: list[rows.Fenced], moved: list[rows.Moved]) -> dict[str, dict[int, int]]:
     """Per topic: partition to its new offset."""
     targets: dict[str, dict[int, int]] = {}
     for held, move in zip(fenced, moved, strict=True):

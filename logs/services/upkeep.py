@@ -7,7 +7,7 @@ from collections import defaultdict
 from django.conf import settings
 from django.db import DatabaseError
 
-from logs import selectors, store
+from logs import rows, selectors, store
 from logs.declarations import Group
 from logs.declarations import groups as declared_groups
 from logs.declarations import topics as declared_topics
@@ -53,7 +53,7 @@ def apply_retention(*, using: str = "default") -> None:
         _roll_grown(page, using=using)
 
 
-def _roll_grown(page: list[store.Inspected], *, using: str) -> None:
+def _roll_grown(page: list[rows.Inspected], *, using: str) -> None:
     records: dict[tuple[int, int], int] = defaultdict(int)
     present: dict[tuple[int, int], int] = defaultdict(int)
     for found in page:

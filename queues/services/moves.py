@@ -3,11 +3,11 @@
 from itertools import groupby
 
 from mqsite.announce import announce
-from queues import signals, store
+from queues import rows, signals
 from queues.models import Message
 
 
-def announce_moved(moved: list[store.Moved], *, using: str) -> None:
+def announce_moved(moved: list[rows.Moved], *, using: str) -> None:
     """Announce per queue what is to be received again, now or later, and what went to the dead letters."""
     for queue, group in groupby(sorted(moved, key=lambda m: m.queue), key=lambda m: m.queue):
         messages = list(group)
@@ -20,5 +20,5 @@ def announce_moved(moved: list[store.Moved], *, using: str) -> None:
             announce(signals.messages_returned, queue=queue, messages=_name(back), ready=ready, using=using)
 
 
-def _name(moved: list[store.Moved]) -> list[store.Named]:
-    return [store.Named(m.id, m.group_key) for m in moved]
+def _name(moved: list[rows.Moved]) -> list[rows.Named]:
+    return [rows.Named(m.id, m.group_key) for m in moved]

@@ -8,7 +8,7 @@ from django.conf import settings
 from mqsite.announce import announce
 from mqsite.errors import Invalid
 from mqsite.payloads import end_of_text
-from queues import selectors, signals, store
+from queues import rows, selectors, signals, store
 from queues.declarations import MOST_LEASE_SECONDS, Queue
 from queues.errors import ConsumerNotOwner, LeaseLost
 from queues.services.moves import announce_moved
@@ -28,7 +28,7 @@ def receive(
     lease_seconds: float | None = None,
     boundary: str | None = None,
     using: str = "default",
-) -> store.Lease | None:
+) -> rows.Lease | None:
     """Lease up to `max_messages`, as the boundary of the declared queue (or `boundary`); None if none is ready.
 
     Until the lease expires nobody else gets them. Each receive is counted.
@@ -52,7 +52,7 @@ def receive(
         using=using,
     )
     if lease is not None:
-        named = [store.Named(m.id, m.group_key) for m in lease.messages]
+        named = [rows.Named(m.id, m.group_key) for m in lease.messages]
         full = len(named) == max_messages
         announce(signals.messages_received, queue=name, messages=named, full=full, using=using)
     return lease
@@ -63,7 +63,7 @@ def ack(token: UUID, ids: Sequence[int], *, queue: Queue | str, using: str = "de
     return _ack(token, _require_ids(ids), str(queue), using)
 
 
-def ack_handled(message: store.Message, *, using: str = "default") -> None:
+def ack_handled(message: rows.Message, *, using: str = "default") -> None:
     """Acknowledge as the LAST statement of a handler's transaction; LeaseLost rolls that back."""
     if message.lease is None or _ack(message.lease, [message.id], message.queue, using):
         raise LeaseLost(lost=[message.id], queue=message.queue)

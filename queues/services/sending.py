@@ -8,7 +8,7 @@ from typing import Any
 from mqsite.announce import announce
 from mqsite.errors import Invalid, PayloadTooLarge
 from mqsite.payloads import JSON, Headers, dump_json, encode, encode_headers, encode_text
-from queues import signals, store
+from queues import rows, signals, store
 from queues.declarations import Queue
 from queues.errors import QueueNotFound
 
@@ -73,8 +73,8 @@ def send_many(
     return ids
 
 
-def _encode(messages: list[NewMessage]) -> store.Batch:
-    batch = store.Batch([], [], [], [], [], [])
+def _encode(messages: list[NewMessage]) -> rows.Batch:
+    batch = rows.Batch([], [], [], [], [], [])
     for index, message in enumerate(messages):
         payload, content_type = encode(message.payload, message.content_type)
         if payload is None:

@@ -12,8 +12,8 @@ from logs import consumer, selectors, services
 from logs.declarations import Group, groups
 from logs.handlers import Handler, Reads, subscribe, subscriptions
 from logs.models import GroupPartition
+from logs.rows import Record
 from logs.services import NewRecord
-from logs.store import Record
 from mqsite.errors import NotOwner
 from mqsite.models import AuditEntry
 from tests.concurrency import all_at_once, elsewhere, in_thread

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 import pytest
 from django.db import connection, transaction
 
-from logs import services, store
+from logs import rows, services, store
 from logs.errors import OffsetOutOfRange, TopicNotFound
 from logs.services import waiting
 from mqsite.errors import Invalid
@@ -108,7 +108,7 @@ def test_one_statement_looks_for_all_who_wait(monkeypatch: pytest.MonkeyPatch) -
     looks: list[Sequence[int]] = []
     look = store.bounds
 
-    def count(partition_ids: Sequence[int], *, using: str) -> list[store.Bounds]:
+    def count(partition_ids: Sequence[int], *, using: str) -> list[rows.Bounds]:
         looks.append(partition_ids)
         return look(partition_ids, using=using)
 
@@ -134,7 +134,7 @@ def test_a_failing_look_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
     failures: list[int] = []
     look = store.bounds
 
-    def fail(partition_ids: Sequence[int], *, using: str) -> list[store.Bounds]:
+    def fail(partition_ids: Sequence[int], *, using: str) -> list[rows.Bounds]:
         failures.append(1)
         raise ConnectionError
 

@@ -7,7 +7,7 @@ import pytest
 from queues import declarations, handlers, services
 from queues.declarations import Queue
 from queues.models import Lease
-from queues.store import Lease as Leased
+from queues.rows import Lease as Leased
 
 Receive = Callable[..., Leased]
 
