@@ -17,13 +17,16 @@ from logs.serializers import (
     AcquireInput,
     CommitInput,
     DeleteRecordsInput,
+    EraseInput,
     FetchInput,
     GroupInput,
+    KeyInput,
     OffsetsInput,
     ResetInput,
     TopicChange,
     TopicDeletion,
     TopicInput,
+    read_key,
     read_records,
     read_time,
     write_ends,
@@ -109,6 +112,31 @@ class DeleteRecordsView(APIView):
         starts = services.delete_records(topic, given["offsets"], actor=actor, reason=given["reason"])
         moved = [{"partition": number, "log_start": start} for number, start in starts.items()]
         return Response({"partitions": moved})
+
+
+class KeyRecordsView(APIView):
+    """The records of one key, the newest first: `?key=` (or `key_base64`), `limit`, `before=0:100,1:80`."""
+
+    def get(self, request: Request, topic: str) -> Response:
+        given = checked(KeyInput, request.query_params)
+        found = selectors.find_by_key(topic, read_key(given), before=given["before"], limit=given["limit"])
+        return Response(
+            {
+                "records": [write_record(r) for r in found.records],
+                "incomplete": [{"partition": p, "complete_from": o} for p, o in found.incomplete.items()],
+                "next_before": ",".join(f"{p}:{o}" for p, o in found.next_before.items()) or None,
+            }
+        )
+
+
+class EraseKeyView(APIView):
+    """The right to be forgotten: `{"key": ..., "reason": ...}`. Every record of the key loses value and headers."""
+
+    def post(self, request: Request, topic: str) -> Response:
+        actor = _require_topic_owner(request, topic, "erases keys of")
+        given = checked(EraseInput, request.data)
+        erased = services.erase_key(topic, read_key(given), actor=actor, reason=given["reason"])
+        return Response({"topic": topic, "erased": erased})
 
 
 class RecordsView(APIView):

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from logs.configs import MAX_BIGINT
 from logs.rows import Bounds, Record
+from logs.selectors import MAX_FOUND_RECORDS
 from logs.services import NewRecord
 from logs.services.reading import MAX_FETCH_BYTES, MAX_FETCH_RECORDS
 from logs.services.topics import LOG_END
@@ -152,6 +153,37 @@ def read_records(body: Any, *, partition: int | None = None) -> list[NewRecord]:
         except Invalid as error:
             raise Invalid(reason=f"Record {index}: {error}") from error
     return records
+
+
+class BeforeField(serializers.Field):
+    """`0:100,1:80`: partition to offset, as `next_before` of the page before gave it."""
+
+    def to_internal_value(self, data: Any) -> dict[int, int]:
+        pairs = [pair.split(":") for pair in str(data).split(",") if pair]
+        if not all(len(pair) == 2 and all(part.isdecimal() and len(part) <= 18 for part in pair) for pair in pairs):
+            raise serializers.ValidationError("Give partition:offset pairs such as 0:100,1:80.")
+        return {int(number): int(offset) for number, offset in pairs}
+
+
+class KeyField(NamedFields):
+    key = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    key_base64 = serializers.CharField(required=False)
+
+
+class KeyInput(KeyField):
+    limit = serializers.IntegerField(default=100, min_value=1, max_value=MAX_FOUND_RECORDS)
+    before = BeforeField(default=dict)
+
+
+class EraseInput(KeyField):
+    reason = reason_field()
+
+
+def read_key(given: Mapping[str, Any]) -> bytes | str:
+    """The one key that was given, as text or in base64."""
+    if ("key" in given) == ("key_base64" in given):
+        raise Invalid(reason="Give either key or key_base64.")
+    return decode_base64("key_base64", given["key_base64"]) if "key_base64" in given else given["key"]
 
 
 def read_record(item: Any, *, partition: int | None = None) -> NewRecord:

@@ -17,6 +17,8 @@ endpoints = [
     path("topics/<str:topic>/configs/", api.ConfigsView.as_view()),
     path("topics/<str:topic>/offsets/", api.TopicOffsetsView.as_view()),
     path("topics/<str:topic>/delete-records/", api.DeleteRecordsView.as_view()),
+    path("topics/<str:topic>/erase-key/", api.EraseKeyView.as_view()),
+    path("topics/<str:topic>/records-by-key/", api.KeyRecordsView.as_view()),
     path("topics/<str:topic>/records/", api.RecordsView.as_view()),
     path("topics/<str:topic>/partitions/<int:partition>/offsets/", api.PartitionOffsetsView.as_view()),
     path("topics/<str:topic>/partitions/<int:partition>/records/", api.PartitionRecordsView.as_view()),
