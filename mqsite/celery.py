@@ -30,9 +30,11 @@ def start_timers_without_children(sender: Any, **_: Any) -> None:
 @signals.worker_process_shutdown.connect
 @signals.worker_shutdown.connect
 def leave(**_: Any) -> None:
-    from mqsite import workers
+    """A prefork child ends without atexit, and what its last task gave back should wake another worker."""
+    from mqsite import hints, workers
 
     workers.stop_timers()
+    hints.flush()
 
 
 @signals.task_prerun.connect

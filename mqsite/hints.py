@@ -1,28 +1,45 @@
 """Hints through Redis or Valkey: that there is work, that a picture changed.
 
-Nothing here may fail or delay its caller. While the server is away every hint is
-dropped at once; consumers then find their work by sweeping.
+Nothing here may fail or delay its caller: a thread sends the hints (`mqsite.outbox`), all
+that have come together in one round trip. While the server is away every hint is dropped
+at once; consumers then find their work by sweeping.
 """
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import redis
 from channels.layers import get_channel_layer
 from django.conf import settings
+from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
+from redis.client import Pipeline
 from redis.retry import Retry
 
+from mqsite.outbox import EXIT_SECONDS, MOST_DETAILS, Entry, Outbox
+
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 LIVE_GROUP = "live"
 NUDGE_SECONDS = 5  # a nudge that is lost blocks the next one for that long
 AWAY_SECONDS = 2.0  # after a failure, do not try again for that long
-MOST_MESSAGES = 24
+MOST_MESSAGES = MOST_DETAILS
 
 _away_until = 0.0
+
+
+class Hint(Protocol):
+    """One command to the server, and what to do about its answer. Equal ones that wait together are one."""
+
+    def ask(self, pipeline: Pipeline, entry: Entry) -> object: ...
+
+    def hear(self, answer: Any) -> object: ...
+
+    def __hash__(self) -> int: ...
 
 
 @cache
@@ -32,40 +49,60 @@ def client() -> "redis.Redis":
     )
 
 
-def claim_nudge(name: str) -> bool:
-    """Whether the caller should wake the consumer of `name`: true for one of many that ask at once."""
-    return bool(_call(lambda c: c.set(_nudge_key(name), 1, nx=True, ex=NUDGE_SECONDS)))
+def push_live(half: str, name: str, event: str, *, count: int, messages: Sequence[dict[str, Any]] = ()) -> None:
+    """Tell the open pages soon that something moved. They ask the database what."""
+    if get_channel_layer() is not None:
+        give(Live(half, name, event), count=count, details=messages)
 
 
-def clear_nudge(name: str) -> None:
-    """The consumer of `name` has started: what comes from now on needs a nudge of its own."""
-    _call(lambda c: c.delete(_nudge_key(name)))
+def give(hint: Hint, *, count: int = 1, details: Sequence[Any] = ()) -> None:
+    """Send a hint soon."""
+    _outbox.put(hint, count=count, details=details)
 
 
-def push_live(half: str, name: str, event: str, *, count: int, messages: list[dict[str, Any]] | None = None) -> None:
-    """Tell the open pages that something moved. They ask the database what."""
-    hint = {"type": "hint", "half": half, "name": name, "event": event, "count": count}
-    hint["messages"] = (messages or [])[:MOST_MESSAGES]
-    layer = get_channel_layer()
-    if layer is None:
-        return
-    # The layer's own group_send opens an event loop and a connection each time: 4.5 ms against 0.2.
-    # Its wire format (channels_redis.pubsub) is pinned by a test.
-    channel = f"{settings.MQSITE_PREFIX}__group__{LIVE_GROUP}"
-    _call(lambda c: c.publish(channel, layer.serialize(hint)))
+def flush(seconds: float = EXIT_SECONDS) -> bool:
+    """Wait until all hints given so far are sent or dropped; whether that was within the time."""
+    return _outbox.flush(seconds)
 
 
-def _nudge_key(name: str) -> str:
-    return f"{settings.MQSITE_PREFIX}:nudge:{name}"
-
-
-def _call(command: Any) -> Any:
+def attempt(command: Callable[[], T]) -> T | None:
+    """What the command answers; None while the server is away."""
     global _away_until
     if time.monotonic() < _away_until:
         return None
     try:
-        return command(client())
-    except redis.RedisError as error:
+        return command()
+    except (redis.RedisError, OperationalError, OSError) as error:
         _away_until = time.monotonic() + AWAY_SECONDS
         logger.warning("No hints for %s s, consumers will find their work by sweeping: %s", AWAY_SECONDS, error)
         return None
+
+
+class Live(NamedTuple):
+    """For the open pages."""
+
+    half: str
+    name: str
+    event: str
+
+    def ask(self, pipeline: Pipeline, entry: Entry) -> None:
+        # The layer's own group_send opens an event loop and a connection each time: 4.5 ms against 0.2.
+        # Its wire format (channels_redis.pubsub) is pinned by a test.
+        hint = {"type": "hint", **self._asdict(), "count": entry.count, "messages": entry.details}
+        channel = f"{settings.MQSITE_PREFIX}__group__{LIVE_GROUP}"
+        pipeline.publish(channel, get_channel_layer().serialize(hint))
+
+    def hear(self, answer: int) -> None:
+        """How many processes heard it: of no interest."""
+
+
+def _send(waiting: dict[Hint, Entry]) -> None:
+    with client().pipeline(transaction=False) as pipeline:
+        for hint, entry in waiting.items():
+            hint.ask(pipeline, entry)
+        answers = attempt(pipeline.execute)
+    for hint, answer in zip(waiting, answers or (), strict=False):  # none came from a server that is away
+        hint.hear(answer)
+
+
+_outbox: Outbox[Hint] = Outbox(_send)

@@ -1,30 +1,43 @@
-"""Wakes a consumer through Celery. A hint like any other: it may be lost, it may not fail its sender."""
+"""Wakes a consumer through Celery. A hint like any other: it may be lost, it may not fail its sender.
 
-import logging
-from typing import Any
+Of the many that want to wake the same consumer one claims a key and sends the task; the
+task clears the key before it looks for work. A claim is tried after its work was
+committed, however much later: one that is refused has a task on its way that will find it.
+"""
+
+from typing import Any, NamedTuple
 
 from celery import Task
-from kombu.exceptions import OperationalError
+from django.conf import settings
+from redis.client import Pipeline
 
 from mqsite import hints
-
-logger = logging.getLogger(__name__)
+from mqsite.outbox import Entry
 
 
 def wake(task: "Task[Any, Any]", *target: str | int) -> None:
-    """Send the task for its target, unless one that has not started yet is on its way."""
-    if not hints.claim_nudge(_name(task, target)):
-        return
-    try:
-        task.apply_async(args=target, ignore_result=True)
-    except (OperationalError, OSError) as error:
-        logger.warning("Not woken, the sweep will find it: %s %s: %s", task.name, target, error)
+    """Send the task for its target soon, unless one that has not started yet is on its way."""
+    hints.give(Nudge(task, target))
 
 
 def woken(task: "Task[Any, Any]", *target: str | int) -> None:
     """To be called first by the task: from here on a new wake-up needs a task of its own."""
-    hints.clear_nudge(_name(task, target))
+    key = Nudge(task, target).key()
+    hints.attempt(lambda: hints.client().delete(key))
 
 
-def _name(task: "Task[Any, Any]", target: tuple[str | int, ...]) -> str:
-    return ":".join([task.name, *map(str, target)])
+class Nudge(NamedTuple):
+    """For the consumer that the task starts."""
+
+    task: "Task[Any, Any]"
+    target: tuple[str | int, ...]
+
+    def ask(self, pipeline: Pipeline, entry: Entry) -> None:
+        pipeline.set(self.key(), 1, nx=True, ex=hints.NUDGE_SECONDS)
+
+    def hear(self, claimed: bool | None) -> None:
+        if claimed:
+            hints.attempt(lambda: self.task.apply_async(args=self.target, ignore_result=True))
+
+    def key(self) -> str:
+        return ":".join([settings.MQSITE_PREFIX, "nudge", self.task.name, *map(str, self.target)])
