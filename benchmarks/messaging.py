@@ -1,0 +1,14 @@
+"""What the waking benchmark publishes, and the group that reads it: found like that of any installed app."""
+
+from logs.declarations import Group, Topic
+from logs.handlers import subscribe
+from logs.rows import Record
+
+OWNER = "benchmark"
+WOKEN = Topic("benchmark.woken", owner=OWNER, partitions=4)
+READER = Group("benchmark.reader", owner=OWNER, start_at="latest")
+
+
+@subscribe(READER, WOKEN)
+def ignore(record: Record) -> None:
+    pass
