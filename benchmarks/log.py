@@ -41,6 +41,7 @@ def main() -> int:
             setting = describe_setting()
             rows = measure_cases(arguments.cases or list(CASES), options)
     except KeyboardInterrupt:
+        print("benchmarks/run: stopped.", file=sys.stderr)
         return 130
     except StackError as error:
         print(f"benchmarks/run: {error}", file=sys.stderr)

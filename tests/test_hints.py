@@ -1,4 +1,4 @@
-"""Hints reach open pages in the layer's own format, wake once, and never fail or delay their sender."""
+"""Hints reach open pages in the layer's own format and wake once; giving one never fails, and never waits."""
 
 import asyncio
 import os
@@ -6,171 +6,226 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import redis
 from channels.layers import get_channel_layer
-from django.conf import settings
+from django.conf import settings as django_settings
 from pytest_django import Settings
 
-from mqsite import hints, nudge, outbox
+from logs import tasks
+from mqsite import hints, nudge
 from tests.waiting import wait_until
 
+WAIT_SECONDS = 10.0
+SCRIPT_SECONDS = 60
 
-async def test_a_hint_arrives_as_the_channel_layer_itself_would_send_it() -> None:
+Hear = Any  # an async function: the next hint about the name that is listened for
+
+
+@pytest.fixture(autouse=True)
+def _sent() -> Iterator[None]:
+    """No hint of one test reaches the next."""
+    assert hints.flush(WAIT_SECONDS)
+    yield
+    assert hints.flush(WAIT_SECONDS)
+
+
+@asynccontextmanager
+async def listening(name: str) -> AsyncIterator[Hear]:
     layer = get_channel_layer()
     channel = await layer.new_channel()
     await layer.group_add(hints.LIVE_GROUP, channel)
-    await asyncio.to_thread(
-        hints.push_live, "queues", "rebooking", "acked", count=1, messages=[{"id": 7, "label": "N14228"}]
-    )
-    received = await asyncio.wait_for(layer.receive(channel), 5)
-    assert received == {
-        "type": "hint",
-        "half": "queues",
-        "name": "rebooking",
-        "event": "acked",
-        "count": 1,
-        "messages": [{"id": 7, "label": "N14228"}],
-    }
+
+    async def hear() -> dict[str, Any]:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                hint = await layer.receive(channel)
+                if hint["name"] == name:
+                    return dict(hint)
+
+    yield hear
+
+
+# Live pages
+
+
+async def test_a_hint_arrives_as_the_channel_layer_itself_would_send_it() -> None:
+    async with listening("rebooking") as hear:
+        hints.push_live("queues", "rebooking", "acked", count=1, messages=[{"id": 7, "label": "N14228"}])
+        assert await hear() == {
+            "type": "hint",
+            "half": "queues",
+            "name": "rebooking",
+            "event": "acked",
+            "count": 1,
+            "messages": [{"id": 7, "label": "N14228"}],
+        }
+
+
+async def test_a_thousand_hints_arrive_as_few_that_add_up() -> None:
+    async with listening("busy") as hear:
+        for number in range(1_000):
+            hints.push_live("queues", "busy", "sent", count=1, messages=[{"id": number, "label": "x"}])
+        heard = [await hear()]
+        while sum(hint["count"] for hint in heard) < 1_000:
+            heard.append(await hear())
+    assert sum(hint["count"] for hint in heard) == 1_000
+    assert len(heard) < 100
+    assert max(len(hint["messages"]) for hint in heard) == hints.MOST_MESSAGES
+
+
+# Wake-ups
 
 
 @pytest.fixture
-def channel() -> Iterator[redis.client.PubSub]:
-    """Hears what open pages hear."""
-    with hints.client().pubsub(ignore_subscribe_messages=True) as pubsub:
-        pubsub.subscribe(f"{settings.MQSITE_PREFIX}__group__{hints.LIVE_GROUP}")
-        pubsub.get_message(timeout=5)
-        yield pubsub
+def target(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, int]]:
+    """A partition of the test's own, that nothing was sent for."""
+    own = ("group", request.node.name, 0)
+    yield own
+    nudge.woken(tasks.consume, *own)
 
 
-def heard(pubsub: redis.client.PubSub, name: str, count: int) -> list[dict[str, Any]]:
-    """Hints of that name until their counts make up `count`."""
-    layer, found = get_channel_layer(), list[dict[str, Any]]()
-
-    def complete() -> bool:
-        while message := pubsub.get_message(timeout=0):
-            hint = layer.deserialize(message["data"])
-            if hint["name"] == name:
-                found.append(hint)
-        return sum(hint["count"] for hint in found) >= count
-
-    wait_until(complete, message=f"{count} of {name}")
-    return found
+def count_tasks(target: tuple[str, str, int]) -> int:
+    """How many tasks for the target wait in the broker."""
+    waiting = hints.client().lrange(f"{django_settings.MQSITE_PREFIX}:consume", 0, -1)
+    return sum(target[1].encode() in message for message in waiting)
 
 
-def test_hints_that_come_together_are_added_up(channel: redis.client.PubSub) -> None:
-    for n in range(1_000):
-        hints.push_live("queues", "many", "acked", count=1, messages=[{"id": n, "label": str(n)}])
-    told = heard(channel, "many", 1_000)
-    assert sum(hint["count"] for hint in told) == 1_000
-    assert len(told) < 100
-    assert all(len(hint["messages"]) <= hints.MOST_MESSAGES for hint in told)
-    assert told[0]["messages"][0] == {"id": 0, "label": "0"}
+def wake(target: tuple[str, str, int]) -> None:
+    nudge.wake(tasks.consume, *target)
+    assert hints.flush(WAIT_SECONDS)
 
 
-def test_what_was_given_before_a_flush_has_left_after_it(channel: redis.client.PubSub) -> None:
-    hints.push_live("logs", "flushed", "published", count=2)
-    assert hints.flush()
-    assert [hint["count"] for hint in heard(channel, "flushed", 2)] == [2]
-    assert hints.flush()  # with nothing to send
+def test_of_many_that_wake_one_sends_a_task(target: tuple[str, str, int]) -> None:
+    for _ in range(3):
+        wake(target)
+    assert count_tasks(target) == 1
 
 
-class Counted:
-    """Stands in for a Celery task where only its sending counts."""
-
-    name = "tests.counted"
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str | int, ...]] = []
-
-    def apply_async(self, args: tuple[str | int, ...], **_: object) -> None:
-        self.sent.append(args)
+def test_what_comes_after_the_task_has_started_needs_a_task_of_its_own(target: tuple[str, str, int]) -> None:
+    wake(target)
+    nudge.woken(tasks.consume, *target)
+    wake(target)
+    assert count_tasks(target) == 2
 
 
-def test_of_many_that_ask_at_once_one_wakes() -> None:
-    task: Any = Counted()
-    nudge.woken(task, "one")
-    for _ in range(100):
-        nudge.wake(task, "one")
-        hints.flush()
-    assert task.sent == [("one",)]
-    nudge.woken(task, "one")  # it has started: what comes now needs a task of its own
-    nudge.wake(task, "one")
-    nudge.wake(task, "two", 2)
-    hints.flush()
-    assert task.sent == [("one",), ("one",), ("two", 2)]
-    nudge.woken(task, "one")
-    nudge.woken(task, "two", 2)
+def test_another_process_that_claimed_first_sends_it(target: tuple[str, str, int]) -> None:
+    hints.client().set(nudge.Nudge(tasks.consume, target).key(), 1, ex=hints.NUDGE_SECONDS)
+    wake(target)
+    assert count_tasks(target) == 0
+
+
+# The server is away
 
 
 @pytest.fixture
-def elsewhere(settings: Settings) -> Iterator[Callable[[str], None]]:
-    """Send hints to another address; afterwards the real server is back."""
+def hanging() -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+
+
+@pytest.fixture(params=["away", "hanging"])
+def no_server(request: pytest.FixtureRequest, settings: Settings, hanging: str) -> Iterator[None]:
     real = settings.REDIS_URL
-
-    def go(url: str) -> None:
-        hints.flush()
-        settings.REDIS_URL = url
-        hints.client.cache_clear()
-
-    yield go
-    hints.flush()
+    settings.REDIS_URL = hanging if request.param == "hanging" else "redis://127.0.0.1:1/0"
+    hints.client.cache_clear()
+    yield
+    assert hints.flush(WAIT_SECONDS)
     settings.REDIS_URL = real
     hints.client.cache_clear()
     hints._away_until = 0.0
 
 
-def test_while_the_server_is_away_hints_are_dropped_at_once(elsewhere: Callable[[str], None]) -> None:
-    elsewhere("redis://127.0.0.1:1/0")
-    started = time.monotonic()
-    for _ in range(1_000):
-        nudge.wake(Counted(), "x")  # type: ignore[arg-type]
-        hints.push_live("logs", "orders", "published", count=1)
-    assert time.monotonic() - started < 1
-    assert hints.flush()
-
-
-def test_a_server_that_never_answers_delays_nobody(elsewhere: Callable[[str], None]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        elsewhere(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+@pytest.mark.usefixtures("no_server")
+def test_without_a_server_who_gives_hints_does_not_wait(target: tuple[str, str, int]) -> None:
+    longest = 0.0
+    deadline = time.monotonic() + 1  # longer than it takes to notice that the server is away
+    while time.monotonic() < deadline:
         started = time.monotonic()
-        for _ in range(1_000):
-            hints.push_live("logs", "orders", "published", count=1)
-        assert time.monotonic() - started < 0.3  # the client's time-out is 0.5 s
-        assert hints.flush(5)
+        hints.push_live("logs", "orders", "published", count=1)
+        nudge.wake(tasks.consume, *target)
+        longest = max(longest, time.monotonic() - started)
+    assert longest < 0.4  # the hanging server would take half a second; the machine may be busy
+    started = time.monotonic()
+    assert hints.flush(WAIT_SECONDS)
+    assert time.monotonic() - started < 2
 
 
-def test_no_more_wait_than_there_is_room_for(elsewhere: Callable[[str], None], caplog: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        elsewhere(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
-        for n in range(2 * outbox.MOST_ENTRIES + 10):
-            hints.push_live("logs", f"topic-{n}", "published", count=1)
-        assert hints.flush(5)
-    assert "hints: more than 10000 waited" in caplog.text
+@pytest.mark.usefixtures("no_server")
+def test_without_a_server_hints_are_dropped_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(5):
+        hints.push_live("logs", "orders", "published", count=1)
+        assert hints.flush(WAIT_SECONDS)
+    assert [record.message[:8] for record in caplog.records] == ["No hints"]
 
 
-ENDING = """
-import os, django
-django.setup()
-from mqsite import hints
-hints.push_live("logs", "{name}", "published", count=1)
-if {forks}:
-    hints.flush()
-    child = os.fork()
-    hints.push_live("logs", "{name}", "published", count=1)
-    if child:
-        os.waitpid(child, 0)
-"""
+# Processes
 
 
-@pytest.mark.parametrize(("name", "forks", "count"), [("script", False, 1), ("forked", True, 3)])
-def test_a_script_that_ends_and_a_forked_child_send_theirs(
-    channel: redis.client.PubSub, name: str, forks: bool, count: int
-) -> None:
-    program = [sys.executable, "-W", "ignore", "-c", ENDING.format(name=name, forks=forks)]
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "mqsite.settings"}
-    subprocess.run(program, check=True, timeout=30, env=environment)
-    assert sum(hint["count"] for hint in heard(channel, name, count)) == count
+def run_script(body: str) -> None:
+    """A process of its own with Django ready; `give(n)` gives a live hint about "script" that counts n."""
+    script = (
+        "import multiprocessing, os, sys, django\n"
+        "django.setup()\n"
+        "from celery import signals\n"
+        "from mqsite import hints, nudge\n"
+        "from logs import tasks\n"
+        "def give(count):\n"
+        "    hints.push_live('logs', 'script', 'published', count=count)\n" + body
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "mqsite.settings", "PYTHONPATH": os.getcwd()}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=SCRIPT_SECONDS)
+
+
+async def total_heard(hear: Hear, total: int) -> int:
+    heard = 0
+    while heard < total:
+        heard += (await hear())["count"]
+    return heard
+
+
+async def test_a_script_that_ends_has_sent_its_hints() -> None:
+    async with listening("script") as hear:
+        # The second hint comes in the gap after the first.
+        await asyncio.to_thread(run_script, "give(1)\nhints.flush()\ngive(10)\n")
+        assert await total_heard(hear, 11) == 11
+
+
+def test_a_script_that_ends_has_woken(target: tuple[str, str, int]) -> None:
+    run_script(f"nudge.wake(tasks.consume, *{target!r})\n")
+    wait_until(lambda: count_tasks(target) == 1)
+
+
+FORK = "give(1)\nhints.flush()\ngive(10)\nchild = os.fork()\nif child == 0:\n{}\nos.waitpid(child, 0)\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        FORK.format("    give(100)\n    sys.exit()"),
+        # As Celery ends a child of its prefork pool.
+        FORK.format("    give(100)\n    signals.worker_process_shutdown.send(sender=None)\n    os._exit(0)"),
+        "give(11)\nhints.flush()\n"
+        "child = multiprocessing.get_context('fork').Process(target=give, args=[100])\nchild.start()\nchild.join()\n",
+    ],
+    ids=["fork", "celery", "multiprocessing"],
+)
+async def test_a_forked_child_sends_its_own_hints_and_none_of_its_parents(body: str) -> None:
+    async with listening("script") as hear:
+        await asyncio.to_thread(run_script, body + "give(1000)\n")
+        assert await total_heard(hear, 1_111) == 1_111
+
+
+def test_a_forked_child_wakes(target: tuple[str, str, int]) -> None:
+    """Its parent's connections to the broker are not its own."""
+    other = ("group", "parent", 0)
+    run_script(
+        f"nudge.wake(tasks.consume, *{other!r})\nhints.flush()\n"
+        f"child = os.fork()\nif child == 0:\n    nudge.wake(tasks.consume, *{target!r})\n    sys.exit()\n"
+        "os.waitpid(child, 0)\n"
+    )
+    wait_until(lambda: count_tasks(target) == 1)

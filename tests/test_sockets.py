@@ -51,6 +51,7 @@ async def _fresh() -> AsyncIterator[None]:
     CountingSocket.shown = CountingSocket.reads = 0
     CountingSocket.fails_with = None
     CountingSocket.may_go_on.set()
+    assert await asyncio.to_thread(hints.flush, WAIT_SECONDS)  # what earlier tests did is not told here
     yield
     await database_sync_to_async(connections.close_all)()
 
@@ -150,7 +151,7 @@ def _fail_a_secret_message() -> None:
     lease = queues.services.receive("mail", holder="test", boundary="post")
     assert lease
     queues.services.reject(lease.token, [id_], queue="mail", error="secret error")
-    hints.flush()  # what was told of it until now is nobody's here
+    assert hints.flush(WAIT_SECONDS)  # before anybody listens
 
 
 # Few frames

@@ -5,6 +5,8 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import zip_longest
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -35,8 +37,8 @@ def publish(
     values: Sequence[bytes], *, hours_ago: Sequence[float] = (), partition: int = 0, topic: str = "orders"
 ) -> None:
     now = datetime.now(UTC)
-    times: list[datetime | None] = [now - timedelta(hours=hours) for hours in hours_ago] or [None] * len(values)
-    batch = [NewRecord(v, partition=partition, timestamp=t) for v, t in zip(values, times, strict=True)]
+    times: list[datetime | None] = [now - timedelta(hours=hours) for hours in hours_ago]
+    batch = [NewRecord(v, partition=partition, timestamp=t) for v, t in zip_longest(values, times)]
     services.publish_many(topic, batch, boundary="shop")
 
 
@@ -156,6 +158,30 @@ def test_a_group_that_retention_has_passed_goes_on_at_the_log_start() -> None:
     assert [r.text for r in services.fetch_assigned(assignment, 0, max_records=10)] == ["c"]
 
 
+@pytest.mark.parametrize("reader", ["group", "script"])
+def test_a_reader_goes_on_at_the_log_start_even_if_that_moves_once_more_meanwhile(
+    reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.create_group("billing", owner="billing", topics=["orders"])
+    publish([b"a", b"b", b"c", b"d"])
+    assignment = services.acquire_partition("billing", "orders", 0, member="a")
+    records = services.read_records("orders", partitions=[0], start=0)
+    assert assignment
+    read, starts = selectors.read_partition, iter([1, 2, 3])
+
+    def read_while_it_moves(*args: Any, **options: Any) -> list[services.Record]:
+        for start in starts:
+            services.delete_records("orders", {0: start}, actor="test")
+            break
+        return read(*args, **options)
+
+    monkeypatch.setattr(selectors, "read_partition", read_while_it_moves)
+    if reader == "group":
+        assert [r.text for r in services.fetch_assigned(assignment, 0, max_records=10)] == ["d"]
+    else:
+        assert [r.text for r in records] == ["d"]
+
+
 # Segments
 
 
@@ -187,6 +213,18 @@ def size_of(segment: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_total_relation_size(format('logs_record_s%%s', %s::int)::regclass)", [segment])
         return int(cursor.fetchone()[0])
+
+
+def test_what_expires_as_fast_as_it_comes_is_emptied_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few records stand at any time; the segment fills with expired ones all the same."""
+    monkeypatch.setattr(upkeep, "SEGMENT_RECORDS", 10)
+    alter(retention_bytes=1)
+    roll()
+    for _ in range(20):
+        publish([b"x"] * 4)
+        services.run_upkeep()
+    assert Record.objects.count() <= 2 * 10 + 4
+    assert selectors.bounds("orders")[0][2:] == (79, 80, 1)
 
 
 def test_a_segment_stays_while_one_record_in_it_can_be_read() -> None:
