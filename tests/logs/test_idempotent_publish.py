@@ -11,7 +11,7 @@ from pytest_django import Settings
 from logs import metadata, services
 from logs.models import PublishedId, Record
 from logs.services import NewRecord, Published
-from mqsite.errors import Invalid
+from mqsite.errors import Invalid, PayloadTooLarge
 from tests.concurrency import all_at_once, held_open, in_thread
 from tests.waiting import wait_until
 
@@ -231,3 +231,12 @@ def test_an_id_that_cannot_be_one_is_refused(id_: object) -> None:
     with pytest.raises(Invalid, match="an id is text of 1 to 512 characters"):
         publish("x", id_)  # type: ignore[arg-type]
     assert not Record.objects.exists()
+
+
+def test_a_process_that_knows_an_old_limit_looks_again_even_if_all_ids_are_known() -> None:
+    publish("long enough", "a")
+    remembered = dict(metadata._topics)
+    services.alter_topic("orders", configs={"max.message.bytes": 5}, actor="test")
+    metadata._topics.update(remembered)  # as in a process that has not looked since
+    with pytest.raises(PayloadTooLarge):
+        publish("long enough", "a")

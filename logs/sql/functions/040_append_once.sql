@@ -12,6 +12,10 @@ DECLARE
     places bigint[];
     broken text;
 BEGIN
+    IF revision_ IS NOT NULL AND EXISTS (  -- where all ids are known nothing is appended, and nothing else would look
+        SELECT FROM unnest(placed) q LEFT JOIN logs_partition p ON p.id = q WHERE p.revision IS DISTINCT FROM revision_) THEN
+        RAISE EXCEPTION 'the topic was altered' USING ERRCODE = 'MQ002';
+    END IF;
     LOOP
         WITH u AS (
             SELECT u.*, p.topic_id, row_number() OVER (PARTITION BY p.topic_id, u.id ORDER BY n) AS nth
