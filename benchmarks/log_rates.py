@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from benchmarks import log_calls, log_raw
-from benchmarks.messaging import WOKEN
+from benchmarks.messaging import OWNER, READER, SINGLES
 from benchmarks.options import Options
 from benchmarks.producers import Order, Producers, start_producers
 from benchmarks.ratio import Goal, Operation, Row, compare, measure, run_operation, stop_after
+from logs import services
 
 Rate = Callable[[], float]
 
@@ -47,7 +48,7 @@ def measure_keys(options: Options) -> Iterator[Row]:
 
 def measure_singles(options: Options) -> Iterator[Row]:
     """publish / a prepared single-row INSERT in autocommit, from 1 and from 4 processes."""
-    topic, sample = WOKEN.name, log_raw.make_sample(1)  # a group reads it, so each publish wakes
+    topic, sample = SINGLES.name, log_raw.make_sample(1)  # a group reads it, so each publish wakes
     with start_producers(4) as producers:
         for_seconds = partial(_rate_of_orders, producers, options.seconds)
         sides: dict[str, Rate] = {
@@ -58,6 +59,7 @@ def measure_singles(options: Options) -> Iterator[Row]:
             "together": for_seconds(lambda: [_publish_to(topic, 0) for _ in range(4)]),
         }
         found = _measure_beside_plain(options, sides)
+    services.reset_offsets(READER.name, "latest", topic=topic, actor=OWNER)
     one, four = found["raw one"], found["raw four"]
     yield compare("publish one, 1 producer / prepared INSERT", found["one"], one, goal=Goal(0.55))
     yield compare("publish one, 4 producers, 4 partitions / 4 inserting", found["apart"], four, goal=Goal(0.5))

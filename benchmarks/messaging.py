@@ -5,10 +5,12 @@ from logs.handlers import subscribe
 from logs.rows import Record
 
 OWNER = "benchmark"
-WOKEN = Topic("benchmark.woken", owner=OWNER, partitions=4)
+FOREVER = {"retention.ms": -1}
+WOKEN = Topic("benchmark.woken", owner=OWNER, partitions=4, configs=FOREVER)
+SINGLES = Topic("benchmark.singles", owner=OWNER, partitions=4, configs=FOREVER)
 READER = Group("benchmark.reader", owner=OWNER, start_at="latest")
 
 
-@subscribe(READER, WOKEN)
+@subscribe(READER, WOKEN, SINGLES)
 def ignore(record: Record) -> None:
     pass

@@ -62,7 +62,7 @@ def append(batch: Batch, *, revision: UUID, using: str) -> list[int]:
 
 def append_one(
     partition_id: int,
-    record: tuple[bytes | None, bytes | None, str | None, str | None, datetime | None],
+    record: Sequence[bytes | str | datetime | None],
     size: int,
     *,
     revision: UUID,

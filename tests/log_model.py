@@ -1,17 +1,20 @@
 """The log as plain Python lists: what the model test holds PostgreSQL to."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+from django.db import transaction
 
 from logs import metadata
 from logs.partitioner import partition_for_key
 from logs.rows import Record
 from logs.services import NewRecord
 
+T = TypeVar("T")
 Memory = tuple[dict[Any, Any], dict[Any, Any]]  # what a process remembers of topics and of segments
 LAST = 1_000_000  # sorts behind every partition
 
@@ -121,6 +124,10 @@ class Topic:
     max_message_bytes: int = 1_048_588
     server_time: bool = False
 
+    @property
+    def count(self) -> int:
+        return sum(partition.end for partition in self.partitions)
+
     def entry(self, record: NewRecord) -> Entry:
         return Entry.of(record, server_time=self.server_time)
 
@@ -162,3 +169,20 @@ def swap_memory(other: Memory) -> None:
         memory.update(kept)
         kept.clear()
         kept.update(now)
+
+
+def in_savepoint(manner: str, work: Callable[[], T]) -> T | None:
+    if manner == "plain":
+        return work()
+    try:
+        with transaction.atomic():
+            done = work()
+            if manner == "undone":
+                raise KeyError
+            return done
+    except KeyError:
+        return None
+
+
+def is_sticky(record: NewRecord) -> bool:
+    return record.partition is None and record.key is None

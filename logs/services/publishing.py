@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import accumulate, chain
@@ -22,10 +22,17 @@ from mqsite.sql import in_transaction
 T = TypeVar("T")
 
 MAX_BATCH_RECORDS = 10_000
+MAX_BATCH_BYTES = 100 * 1024 * 1024  # keys, values and headers; PostgreSQL takes less than 1 GB at once
+MAX_CONTENT_TYPE_CHARACTERS = 255
 MAX_ID_CHARACTERS = 512
 FIRST_TIMESTAMP = datetime.min.replace(tzinfo=UTC)
 
 new_tuple = tuple.__new__  # half the cost of the named tuple's own constructor, a thousand times a batch
+
+
+#: A record as it will be stored: key, value, headers, content type, timestamp, id, its size and its place in the
+#: caller's batch. A plain tuple: it is made a thousand times a batch.
+Draft = tuple[bytes | None, bytes | None, str | None, str | None, datetime | None, str | None, int, int]
 
 
 class Published(NamedTuple):
@@ -107,23 +114,10 @@ def _publish(
         _announce(topic, list(drafts), len(batch), using=using)
         return None
     published = _append(located, drafts, len(batch), using=using)
-    fresh = [place.partition for place in published if not place.duplicate]
-    if fresh:
-        _announce(topic, sorted(set(fresh)), len(fresh), using=using)
+    known = sum(place.duplicate for place in published) if any(record.id for record in batch) else 0
+    if known < len(batch):
+        _announce(topic, list(drafts), len(batch) - known, using=using)
     return published
-
-
-class Draft(NamedTuple):
-    """A record as it will be stored."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: str | None
-    content_type: str | None
-    timestamp: datetime | None
-    id: str | None
-    size: int
-    place: int  # in the caller's batch
 
 
 def _draft(topic: str, located: rows.Located, batch: list[NewRecord]) -> dict[int, list[Draft]]:
@@ -132,11 +126,12 @@ def _draft(topic: str, located: rows.Located, batch: list[NewRecord]) -> dict[in
     sticky = random.randrange(count)
     latest = time.time() + located.timestamp_after_max_ms / 1_000
     drafts: dict[int, list[Draft]] = {}
+    total = 0
     for index, (value, key, headers, content_type, number, timestamp, id_) in enumerate(batch):
-        if type(key) is not bytes:
+        if key is not None and type(key) is not bytes:
             key = encode_key(key)
-        if content_type is not None and not is_storable(content_type):
-            raise Invalid(reason=f"Record {index}: {content_type!r} is no content type.")
+        if content_type is not None:
+            _check_content_type(index, content_type)
         if type(value) is not bytes:
             value, content_type = encode(value, content_type)
         encoded = encode_headers(headers) if headers else None
@@ -144,6 +139,9 @@ def _draft(topic: str, located: rows.Located, batch: list[NewRecord]) -> dict[in
         if size > located.max_message_bytes:
             limit = located.max_message_bytes
             raise PayloadTooLarge(what=f"Record {index}", size=size, name=f"{topic} (max.message.bytes)", limit=limit)
+        total += size
+        if total > MAX_BATCH_BYTES:
+            raise PayloadTooLarge(what="The batch", size=total, name="one publish", limit=MAX_BATCH_BYTES)
         if key is None and located.is_compacted:
             raise KeyRequired(index=index, topic=topic)
         if timestamp is not None:
@@ -154,9 +152,19 @@ def _draft(topic: str, located: rows.Located, batch: list[NewRecord]) -> dict[in
             number = sticky if key is None else partition_for_key(key, count)
         elif not 0 <= number < count:
             raise PartitionNotFound(topic=topic, partition=number, last=count - 1)
-        draft = new_tuple(Draft, (key, value, encoded, content_type, timestamp, id_, size, index))
-        drafts.setdefault(number, []).append(draft)
+        draft = (key, value, encoded, content_type, timestamp, id_, size, index)
+        if number in drafts:
+            drafts[number].append(draft)
+        else:
+            drafts[number] = [draft]
     return dict(sorted(drafts.items()))
+
+
+def _check_content_type(index: int, content_type: object) -> None:
+    fits = isinstance(content_type, str) and len(content_type) <= MAX_CONTENT_TYPE_CHARACTERS
+    if not fits or not is_storable(str(content_type)):
+        limit = MAX_CONTENT_TYPE_CHARACTERS
+        raise Invalid(reason=f"Record {index}: a content type is text of at most {limit} characters.")
 
 
 def _check_timestamp(index: int, timestamp: object, latest: float, located: rows.Located) -> datetime | None:
@@ -177,18 +185,28 @@ def _check_id(index: int, id_: object) -> None:
 
 def _group(located: rows.Located, drafts: dict[int, list[Draft]]) -> rows.Batch:
     """The batch as the store takes it. A column that no record fills is None: PostgreSQL makes it up by itself."""
-    keys, vals, headers, content_types, timestamps, ids, *_ = zip(*chain.from_iterable(drafts.values()), strict=True)
+    columns = zip(*chain.from_iterable(drafts.values()), strict=True)
+    keys, vals, headers, content_types, timestamps, ids, sizes, _ = columns
+    counts = [len(records) for records in drafts.values()]
     return rows.Batch(
         partitions=[located.partition_ids[number] for number in drafts],
-        counts=[len(records) for records in drafts.values()],
+        counts=counts,
         keys=ByteaArray(keys) if _is_filled(keys) else None,
         vals=ByteaArray(vals) if _is_filled(vals) else None,
         headers=_column(headers),
         content_types=_column(content_types),
-        ends=Int8Array([end for records in drafts.values() for end in accumulate(d.size for d in records)]),
+        ends=Int8Array(_add_up(sizes, counts)),
         timestamps=_column(timestamps),
         ids=_column(ids),
     )
+
+
+def _add_up(sizes: Sequence[int], counts: list[int]) -> list[int]:
+    """The running total of each partition's records."""
+    ends: list[int] = []
+    for count in counts:
+        ends += accumulate(sizes[len(ends) : len(ends) + count])
+    return ends
 
 
 def _column(cells: tuple[T | None, ...]) -> list[T | None] | None:
@@ -204,8 +222,9 @@ def _append(located: rows.Located, drafts: dict[int, list[Draft]], count: int, *
     known, revision = located.partition_ids, located.revision
     if count == 1:
         ((number, (draft,)),) = drafts.items()
-        if draft.id is None:
-            offset = store.append_one(known[number], draft[:5], draft.size, revision=revision, using=using)
+        *record, id_, size, _ = draft
+        if id_ is None:
+            offset = store.append_one(known[number], record, size, revision=revision, using=using)
             return [Published(number, offset)]
     batch = _group(located, drafts)
     if batch.ids:
@@ -221,7 +240,7 @@ def _append(located: rows.Located, drafts: dict[int, list[Draft]], count: int, *
         ]
     if len(drafts) == 1:
         return placed
-    order = [draft.place for records in drafts.values() for draft in records]
+    order = [draft[-1] for records in drafts.values() for draft in records]
     return [place for _, place in sorted(zip(order, placed, strict=True))]
 
 

@@ -137,6 +137,13 @@ def test_a_topic_deleted_before_the_commit_undoes_the_whole_transaction(topic: s
         publish("x")
 
 
+def test_a_batch_has_a_limit_in_bytes(topic: str) -> None:
+    services.alter_topic("orders", configs={"max.message.bytes": 50 * 1024 * 1024}, actor="ann")
+    with pytest.raises(PayloadTooLarge, match=r"The batch has .* one publish takes at most 104,857,600"):
+        services.publish_many("orders", [NewRecord(b"x" * 50 * 1024 * 1024)] * 3, boundary="shop")
+    assert Record.objects.count() == 0
+
+
 def test_only_the_owner_publishes(topic: str) -> None:
     with pytest.raises(PublisherNotOwner, match="Only shop publishes to orders; you act for billing"):
         services.publish("orders", "x", boundary="billing")
@@ -153,8 +160,10 @@ def test_only_the_owner_publishes(topic: str) -> None:
         ({"value": object()}, Invalid, "JSON"),
         ({"value": "x", "key": 7}, Invalid, "A key is text, bytes or None"),
         ({"value": "x", "headers": [("a",)]}, Invalid, "pairs of name and value"),
-        ({"value": "x", "content_type": "a\0"}, Invalid, "is no content type"),
-        ({"value": "x", "content_type": "half \ud800"}, Invalid, "is no content type"),
+        ({"value": "x", "content_type": "a\0"}, Invalid, "Record 1: a content type is text of at most 255"),
+        ({"value": "x", "content_type": "half \ud800"}, Invalid, "a content type is text"),
+        ({"value": "x", "content_type": "x" * 256}, Invalid, "a content type is text"),
+        ({"value": "x", "content_type": 7}, Invalid, "a content type is text"),
         ({"value": "x", "timestamp": BEFORE_TIME}, Invalid, "before the year 1"),
     ],
 )
