@@ -191,9 +191,12 @@ def occupied_segments(*, using: str) -> list[int]:
     return [row[0] for row in _run("occupied_segments", using)]
 
 
-def free_segment(segment: int, *, using: str) -> bool:
-    """False: something in it can still be read. LockWaitTooLong: somebody still reads it."""
-    return bool(_run("free_segment", using, segment=segment)[0][0])
+def free_segment(segment: int, *, quiet_seconds: float, using: str) -> bool:
+    """False: it can still be read, or its topic left it less than `quiet_seconds` ago.
+
+    LockWaitTooLong: somebody reads it just now.
+    """
+    return bool(_run("free_segment", using, segment=segment, quiet_seconds=quiet_seconds)[0][0])
 
 
 def compactable(*, using: str) -> list[int]:

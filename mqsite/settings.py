@@ -140,6 +140,9 @@ MQSITE_SWEEP_SECONDS = float(env("MQSITE_SWEEP_SECONDS", "4"))
 # How long a producer's id is remembered at least: publishing it again answers the original offset.
 MQSITE_PRODUCER_ID_SECONDS = float(env("MQSITE_PRODUCER_ID_SECONDS", "86400"))
 
+# A segment is emptied only so long after its topic has left it: longer than a dump takes to lock its tables.
+MQSITE_SEGMENT_QUIET_SECONDS = float(env("MQSITE_SEGMENT_QUIET_SECONDS", "60"))
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "mqsite.authentication.ApiKeyAuthentication",

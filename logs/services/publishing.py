@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import accumulate, chain
+from itertools import accumulate, chain, repeat
 from typing import Any, NamedTuple, TypeVar
 
 from logs import metadata, rows, signals, store
@@ -227,21 +227,19 @@ def _append(located: rows.Located, drafts: dict[int, list[Draft]], count: int, *
             offset = store.append_one(known[number], record, size, revision=revision, using=using)
             return [Published(number, offset)]
     batch = _group(located, drafts)
+    published: list[Any] = [None] * count
     if batch.ids:
         numbers = {id_: number for number, id_ in enumerate(known)}
         answered = store.append_once(batch, revision=revision, using=using)
-        placed = [Published(numbers[id_], offset, duplicate) for id_, offset, duplicate in answered]
-    else:
-        firsts = store.append(batch, revision=revision, using=using)
-        placed = [
-            new_tuple(Published, (number, offset, False))
-            for (number, records), first in zip(drafts.items(), firsts, strict=True)
-            for offset in range(first, first + len(records))
-        ]
-    if len(drafts) == 1:
-        return placed
-    order = [draft[-1] for records in drafts.values() for draft in records]
-    return [place for _, place in sorted(zip(order, placed, strict=True))]
+        for draft, (partition_id, offset, duplicate) in zip(chain.from_iterable(drafts.values()), answered, strict=True):
+            published[draft[-1]] = Published(numbers[partition_id], offset, duplicate)
+        return published
+    firsts = store.append(batch, revision=revision, using=using)
+    for (number, records), first in zip(drafts.items(), firsts, strict=True):
+        cells = zip(repeat(number), range(first, first + len(records)), repeat(False))
+        for draft, place in zip(records, map(new_tuple, repeat(Published), cells), strict=False):
+            published[draft[-1]] = place
+    return published
 
 
 def _announce(topic: str, partitions: list[int], count: int, *, using: str) -> None:

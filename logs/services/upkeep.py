@@ -62,7 +62,8 @@ def _roll_grown(page: list[rows.Inspected], *, using: str) -> None:
         present[topic] += found.records_in_segment
     for (topic_id, segment), count in present.items():
         limit = max(SEGMENT_RECORDS, records[topic_id, segment] // 4) if segment else SHARED_RECORDS
-        if count >= limit:
+        is_all_expired = segment and count and not records[topic_id, segment]
+        if count >= limit or is_all_expired:
             _roll(topic_id, segment, using=using)
 
 
@@ -80,7 +81,7 @@ def free_segments(*, using: str = "default") -> list[int]:
     for segment in store.occupied_segments(using=using):
         for _ in range(FREE_TRIES):
             try:
-                if store.free_segment(segment, using=using):
+                if store.free_segment(segment, quiet_seconds=settings.MQSITE_SEGMENT_QUIET_SECONDS, using=using):
                     freed.append(segment)
                 break
             except LockWaitTooLong:  # somebody still reads what he began to read

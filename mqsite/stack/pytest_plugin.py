@@ -53,6 +53,7 @@ def start() -> None:
         "MQSITE_SECRET_KEY": secrets.token_urlsafe(32),
         "MQSITE_APPS": "examples.flights" if (PROJECT / "examples" / "flights").is_dir() else NO_APPS,
         "MQSITE_PREFIX": f"test-{os.getpid()}",
+        "MQSITE_SEGMENT_QUIET_SECONDS": "0",
         "MQSITE_DEBUG": "0",
         "MQSITE_OPEN_OVERVIEW": "0",
         "MQSITE_SERVE_STATIC_UNCOLLECTED": "1",

@@ -64,6 +64,14 @@ def test_fetch_stops_at_max_records_and_max_bytes_but_gives_at_least_one(topic: 
     assert services.fetch("orders", 0, 5) == []
 
 
+def test_key_and_headers_count_towards_max_bytes(topic: str) -> None:
+    header = '[["a","b"]]'
+    records = [NewRecord(b"x" * 50, key="k" * 39, headers=[("a", "b")], partition=0)] * 4  # 100 bytes each
+    services.publish_many("orders", records, boundary="shop")
+    assert 50 + 39 + len(header) == 100
+    assert [len(services.fetch("orders", 0, 0, max_bytes=most)) for most in (1, 199, 200, 299, 300)] == [1, 1, 2, 2, 3]
+
+
 def test_outside_the_log_the_refusal_names_both_ends(topic: str) -> None:
     publish("x", partition=0)
     with pytest.raises(OffsetOutOfRange, match="from 0 up to 1"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from pytest_django import Settings
 
 from logs import selectors, services, store
 from logs.errors import OffsetOutOfRange, TopicNotFound
@@ -307,7 +308,7 @@ def test_the_log_end_never_goes_back_while_segments_are_emptied() -> None:
         wait_until(someone_waits, message="the statement to reach the first topic")
         elsewhere(lambda: roll("others"))
         elsewhere(lambda: services.delete_records("others", {0: -1}, actor="test"))
-        assert elsewhere(lambda: store.free_segment(emptied, using="default"))
+        assert elsewhere(lambda: store.free_segment(emptied, quiet_seconds=0, using="default"))
     assert [b.log_end for b in looking.result(timeout=10)] == [1, 0, 2]
 
 
@@ -315,3 +316,26 @@ def someone_waits() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return bool(cursor.fetchone()[0])
+
+
+def test_a_segment_is_left_alone_until_any_dump_that_began_before_the_roll_has_its_locks(settings: Settings) -> None:
+    first = roll()
+    publish([b"a"])
+    roll()
+    services.delete_records("orders", {0: -1}, actor="test")
+    settings.MQSITE_SEGMENT_QUIET_SECONDS = 60
+    assert services.free_segments() == []
+    settings.MQSITE_SEGMENT_QUIET_SECONDS = 0
+    assert services.free_segments() == [first]
+
+
+def test_the_segment_of_a_topic_that_fell_silent_is_emptied_too() -> None:
+    segment = roll()
+    publish([b"a", b"b"], hours_ago=[50, 50])
+    alter(retention_ms=3_600_000)
+    for _ in range(2):
+        services.run_upkeep()
+    assert not Record.objects.filter(segment=segment).exists()
+    assert Segment.objects.get(pk=segment).topic_id is None
+    (bounds, _) = selectors.bounds("orders")
+    assert (bounds.log_start, bounds.log_end) == (2, 2)
