@@ -231,7 +231,9 @@ def _append(located: rows.Located, drafts: dict[int, list[Draft]], count: int, *
     if batch.ids:
         numbers = {id_: number for number, id_ in enumerate(known)}
         answered = store.append_once(batch, revision=revision, using=using)
-        for draft, (partition_id, offset, duplicate) in zip(chain.from_iterable(drafts.values()), answered, strict=True):
+        for draft, (partition_id, offset, duplicate) in zip(
+            chain.from_iterable(drafts.values()), answered, strict=True
+        ):
             published[draft[-1]] = Published(numbers[partition_id], offset, duplicate)
         return published
     firsts = store.append(batch, revision=revision, using=using)

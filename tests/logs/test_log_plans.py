@@ -77,6 +77,16 @@ def test_a_statement_takes_single_steps_into_the_primary_key(
     assert rows <= most_steps
 
 
+def test_deleting_what_expired_reads_no_more_than_that() -> None:
+    services.delete_records("orders", {0: 1_000, 1: 500}, actor="test")
+    before = _reads_of_records()
+    assert services.delete_expired(limit=1_200) == 1_200
+    assert services.delete_expired() == 300
+    assert services.delete_expired() == 0
+    seq_scans, _, rows = (now - then for now, then in zip(_reads_of_records(), before, strict=True))
+    assert (seq_scans, rows) == (0, 1_500)
+
+
 def test_plans_kept_from_a_small_log_do_not_read_a_large_one_whole() -> None:
     services.create_topic("young", owner="shop")
     with connection.cursor() as cursor:
