@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -26,6 +27,32 @@ def scans(nodes: list[dict[str, Any]]) -> dict[str, set[str]]:
         if "Relation Name" in node:
             found.setdefault(node["Relation Name"], set()).add(node.get("Index Name", node["Node Type"]))
     return found
+
+
+class Reads(NamedTuple):
+    seq_scans: int
+    index_scans: int
+    rows: int  # fetched through indexes
+
+
+@contextmanager
+def counting_reads(*tables: str) -> Iterator[list[Reads]]:
+    """What this session reads of tables (LIKE patterns) inside the block; one entry, there once it has ended."""
+    counted: list[Reads] = []
+    before = _count_reads(tables)
+    yield counted
+    counted.append(Reads(*(now - then for now, then in zip(_count_reads(tables), before, strict=True))))
+
+
+def _count_reads(tables: tuple[str, ...]) -> Reads:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute(
+            "SELECT sum(seq_scan)::int, sum(coalesce(idx_scan, 0))::int, sum(coalesce(idx_tup_fetch, 0))::int"
+            " FROM pg_stat_user_tables WHERE relname LIKE ANY (%s)",
+            [list(tables)],
+        )
+        return Reads(*cursor.fetchone())
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

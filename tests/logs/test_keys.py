@@ -9,6 +9,7 @@ from logs.models import Record
 from logs.services import NewRecord, upkeep
 from mqsite.errors import Invalid
 from mqsite.models import AuditEntry
+from tests.plans import counting_reads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -87,10 +88,9 @@ def test_it_is_a_step_into_the_index_however_much_stands(monkeypatch: pytest.Mon
         publish(3_000)
         services.run_upkeep()
     services.publish("orders", "the one", key="unique", boundary="shop")
-    before = _rows_read()
-    assert found("unique") == ["the one"]
-    seq_scans, rows = (now - then for now, then in zip(_rows_read(), before, strict=True))
-    assert (seq_scans, rows < 10) == (0, True)
+    with counting_reads("logs_record_s%") as reads:
+        assert found("unique") == ["the one"]
+    assert (reads[0].seq_scans, reads[0].rows < 10) == (0, True)
 
 
 @pytest.mark.parametrize("indexed", [True, False])
@@ -133,15 +133,3 @@ def test_the_bytes_are_gone_from_the_table() -> None:
 def test_an_erasure_needs_a_key(key: object) -> None:
     with pytest.raises(Invalid):
         services.erase_key("orders", key, actor="ann")  # type: ignore[arg-type]
-
-
-def _rows_read() -> tuple[int, int]:
-    """Sequential scans and rows fetched by index in all segments, as this session counts them."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_force_next_flush()")
-        cursor.execute(
-            "SELECT sum(seq_scan)::int, sum(coalesce(idx_tup_fetch, 0))::int FROM pg_stat_user_tables"
-            " WHERE relname LIKE 'logs_record_s%%'"
-        )
-        counted: tuple[int, int] = cursor.fetchone()
-    return counted

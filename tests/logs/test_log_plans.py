@@ -9,8 +9,9 @@ from django.db import connection
 from logs import metadata, selectors, services
 from logs.models import Partition
 from logs.services import NewRecord
-from tests.plans import plan_of, scans
+from tests.plans import counting_reads, plan_of, scans
 
+SHARED = "logs_record_s0"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,22 +70,20 @@ def test_a_statement_takes_single_steps_into_the_primary_key(
     standing: list[int], what: Callable[[], object], most_steps: int
 ) -> None:
     services.fetch("orders", 0, 999, max_records=1)  # where the segment is, is known from now on
-    before = _reads_of_records()
-    what()
-    seq_scans, index_scans, rows = (now - then for now, then in zip(_reads_of_records(), before, strict=True))
-    assert seq_scans == 0
-    assert 0 < index_scans <= most_steps
-    assert rows <= most_steps
+    with counting_reads(SHARED) as reads:
+        what()
+    assert reads[0].seq_scans == 0
+    assert 0 < reads[0].index_scans <= most_steps
+    assert reads[0].rows <= most_steps
 
 
 def test_deleting_what_expired_reads_no_more_than_that() -> None:
     services.delete_records("orders", {0: 1_000, 1: 500}, actor="test")
-    before = _reads_of_records()
-    assert services.delete_expired(limit=1_200) == 1_200
-    assert services.delete_expired() == 300
-    assert services.delete_expired() == 0
-    seq_scans, _, rows = (now - then for now, then in zip(_reads_of_records(), before, strict=True))
-    assert (seq_scans, rows) == (0, 1_500)
+    with counting_reads(SHARED) as reads:
+        assert services.delete_expired(limit=1_200) == 1_200
+        assert services.delete_expired() == 300
+        assert services.delete_expired() == 0
+    assert (reads[0].seq_scans, reads[0].rows) == (0, 1_500)
 
 
 def test_plans_kept_from_a_small_log_do_not_read_a_large_one_whole() -> None:
@@ -100,27 +99,14 @@ def test_plans_kept_from_a_small_log_do_not_read_a_large_one_whole() -> None:
             services.fetch("young", 0, 0)
     for _ in range(3):
         services.publish_many("young", [NewRecord("x")] * 10_000, boundary="shop")
-    before = _reads_of_records()
-    services.publish("young", "x", boundary="shop")
-    services.publish_many("young", [NewRecord("x")] * 2, boundary="shop")
-    services.fetch("young", 0, 20_000, max_records=10)
-    seq_scans, _, rows = (now - then for now, then in zip(_reads_of_records(), before, strict=True))
-    assert (seq_scans, rows <= 20) == (0, True)
+    with counting_reads(SHARED) as reads:
+        services.publish("young", "x", boundary="shop")
+        services.publish_many("young", [NewRecord("x")] * 2, boundary="shop")
+        services.fetch("young", 0, 20_000, max_records=10)
+    assert (reads[0].seq_scans, reads[0].rows <= 20) == (0, True)
 
 
 def test_retention_looks_at_the_ends_of_each_partition() -> None:
-    before = _reads_of_records()
-    services.apply_retention()
-    seq_scans, index_scans, _ = (now - then for now, then in zip(_reads_of_records(), before, strict=True))
-    assert (seq_scans, index_scans) == (0, 2 * Partition.objects.count())
-
-
-def _reads_of_records() -> tuple[int, int, int]:
-    """Sequential scans, index scans, rows fetched by index, as this session counts them."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_force_next_flush()")
-        cursor.execute(
-            "SELECT seq_scan, idx_scan, idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'logs_record_s0'"
-        )
-        counted: tuple[int, int, int] = cursor.fetchone()
-    return counted
+    with counting_reads(SHARED) as reads:
+        services.apply_retention()
+    assert (reads[0].seq_scans, reads[0].index_scans) == (0, 2 * Partition.objects.count())

@@ -22,6 +22,7 @@ from mqsite.arrays import ByteaArray, Int8Array
 from mqsite.boundaries import ensure_boundary
 from mqsite.stack.placement import find_programs
 from tests.house import PROJECT, replace_path
+from tests.plans import counting_reads
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -46,21 +47,9 @@ def create_topics(count: int) -> list[int]:
 
 def steps(what: Callable[[], object]) -> tuple[int, int]:
     """Sequential and index scans of what grows with the topics."""
-    before = _scans()
-    what()
-    after = _scans()
-    return after[0] - before[0], after[1] - before[1]
-
-
-def _scans() -> tuple[int, int]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_force_next_flush()")
-        cursor.execute(
-            "SELECT sum(seq_scan)::int, sum(idx_scan)::int FROM pg_stat_user_tables "
-            "WHERE relname IN ('logs_topic', 'logs_partition', 'logs_record_s0')"
-        )
-        found: tuple[int, int] = cursor.fetchone()
-    return found
+    with counting_reads("logs_topic", "logs_partition", "logs_record_s0") as reads:
+        what()
+    return reads[0][:2]
 
 
 def test_nothing_on_the_way_of_a_record_grows_with_the_number_of_topics() -> None:
