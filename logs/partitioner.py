@@ -1,6 +1,5 @@
 """Which partition a record goes to: Kafka's default partitioner, so that a key finds the same one everywhere."""
 
-from functools import lru_cache
 from struct import unpack_from
 
 SEED = 0x9747B28C
@@ -9,7 +8,6 @@ MASK = 0xFFFFFFFF
 MAX_REMEMBERED_KEYS = 65_536
 
 
-@lru_cache(MAX_REMEMBERED_KEYS)
 def murmur2(data: bytes) -> int:
     """Kafka's 32-bit murmur2 (org.apache.kafka.common.utils.Utils), as an unsigned number."""
     length = len(data)
@@ -23,5 +21,18 @@ def murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
+class _Hashes(dict[bytes, int]):
+    """Key to its hash, as the partitioner uses it. A batch looks up a thousand, and most keys come again."""
+
+    def __missing__(self, key: bytes) -> int:
+        if len(self) >= MAX_REMEMBERED_KEYS:
+            self.clear()
+        self[key] = found = murmur2(key) & 0x7FFFFFFF
+        return found
+
+
+hashes = _Hashes()
+
+
 def partition_for_key(key: bytes, partitions: int) -> int:
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    return hashes[key] % partitions

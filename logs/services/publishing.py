@@ -2,17 +2,19 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import accumulate, chain, repeat
-from typing import Any, NamedTuple, TypeVar
+from itertools import accumulate, repeat
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeVar, cast
 
 from logs import metadata, rows, signals, store
 from logs.declarations import Topic
 from logs.errors import KeyRequired, PartitionNotFound, PublisherNotOwner, TimestampOutOfRange, TopicAltered
 from logs.models import Topic as TopicRow
-from logs.partitioner import partition_for_key
+from logs.partitioner import hashes
 from mqsite.announce import announce
 from mqsite.arrays import ByteaArray, Int8Array
 from mqsite.errors import Invalid, PayloadTooLarge
@@ -25,14 +27,23 @@ MAX_BATCH_RECORDS = 10_000
 MAX_BATCH_BYTES = 100 * 1024 * 1024  # keys, values and headers; PostgreSQL takes less than 1 GB at once
 MAX_CONTENT_TYPE_CHARACTERS = 255
 MAX_ID_CHARACTERS = 512
+NOTHING = (None,)
+PLAIN = {bytes, type(None)}  # what needs no encoding
 FIRST_TIMESTAMP = datetime.min.replace(tzinfo=UTC)
 
 new_tuple = tuple.__new__  # half the cost of the named tuple's own constructor, a thousand times a batch
 
 
-#: A record as it will be stored: key, value, headers, content type, timestamp, id, its size and its place in the
-#: caller's batch. A plain tuple: it is made a thousand times a batch.
-Draft = tuple[bytes | None, bytes | None, str | None, str | None, datetime | None, str | None, int, int]
+class Columns(NamedTuple):
+    """A checked batch in the caller's order, a column each: passes over columns cost half of a loop of records."""
+
+    keys: Sequence[bytes | None]
+    vals: Sequence[bytes | None]
+    headers: Sequence[str | None]
+    content_types: Sequence[str | None]
+    timestamps: Sequence[datetime | None]
+    ids: Sequence[str | None]
+    sizes: Sequence[int]
 
 
 class Published(NamedTuple):
@@ -107,98 +118,145 @@ def _publish(
     staged = in_transaction(using)
     if not batch:
         return None if staged else []
-    drafts = _draft(topic, located, batch)
+    columns, numbers = _check_batch(topic, located, batch)
+    touched = sorted(set(numbers))
     if staged:
-        if not store.stage(_group(located, drafts), topic_id=located.topic_id, revision=located.revision, using=using):
+        grouped, _ = _group(located, columns, numbers, touched)
+        if not store.stage(grouped, topic_id=located.topic_id, revision=located.revision, using=using):
             raise TopicAltered
-        _announce(topic, list(drafts), len(batch), using=using)
+        _announce(topic, touched, len(batch), using=using)
         return None
-    published = _append(located, drafts, len(batch), using=using)
-    known = sum(place.duplicate for place in published) if any(record.id for record in batch) else 0
+    published = _append(located, columns, numbers, touched, using=using)
+    known = sum(place.duplicate for place in published) if _is_filled(columns.ids) else 0
     if known < len(batch):
-        _announce(topic, list(drafts), len(batch) - known, using=using)
+        _announce(topic, touched, len(batch) - known, using=using)
     return published
 
 
-def _draft(topic: str, located: rows.Located, batch: list[NewRecord]) -> dict[int, list[Draft]]:
-    """Partition number to its records, ascending, each in the order given."""
-    count = len(located.partition_ids)
+def _check_batch(topic: str, located: rows.Located, batch: list[NewRecord]) -> tuple[Columns, list[int]]:
+    """The batch as it will be stored, and each record's partition."""
+    values, keys, headers, content_types, numbers, timestamps, ids = zip(*batch, strict=True)
+    if set(map(type, keys)) - PLAIN:
+        keys = tuple(map(encode_key, keys))
+    if _is_filled(content_types):
+        _check_content_types(content_types)
+    if set(map(type, values)) - PLAIN:
+        values, content_types = zip(*map(encode, values, content_types), strict=True)
+    encoded_headers = tuple(map(encode_headers, headers)) if any(headers) else NOTHING * len(batch)
+    sizes = _measure(topic, located, keys, values, encoded_headers)
+    if located.is_compacted and None in keys:
+        raise KeyRequired(index=keys.index(None), topic=topic)
+    if _is_filled(timestamps):
+        timestamps = tuple(_check_timestamps(timestamps, located))
+    if _is_filled(ids):
+        _check_ids(ids)
+    columns = Columns(keys, values, encoded_headers, content_types, timestamps, ids, sizes)
+    return columns, _choose_partitions(topic, len(located.partition_ids), keys, numbers)
+
+
+def _measure(
+    topic: str,
+    located: rows.Located,
+    keys: Sequence[bytes | None],
+    values: Sequence[bytes | None],
+    headers: Sequence[str | None],
+) -> Sequence[int]:
+    """The bytes of each record: key, value and headers."""
+    sizes = [0 if value is None else len(value) for value in values]
+    if _is_filled(keys):
+        sizes = [size + len(key) if key else size for size, key in zip(sizes, keys, strict=True)]
+    if _is_filled(headers):
+        sizes = [size + len(text.encode()) if text else size for size, text in zip(sizes, headers, strict=True)]
+    limit = located.max_message_bytes
+    if max(sizes) > limit:
+        index = next(index for index, size in enumerate(sizes) if size > limit)
+        name = f"{topic} (max.message.bytes)"
+        raise PayloadTooLarge(what=f"Record {index}", size=sizes[index], name=name, limit=limit)
+    if sum(sizes) > MAX_BATCH_BYTES:
+        raise PayloadTooLarge(what="The batch", size=sum(sizes), name="one publish", limit=MAX_BATCH_BYTES)
+    return sizes
+
+
+def _choose_partitions(
+    topic: str, count: int, keys: Sequence[bytes | None], numbers: Sequence[int | None]
+) -> list[int]:
+    """The one given, else the key's, else one for all."""
     sticky = random.randrange(count)
+    if not _is_filled(keys):
+        routed = [sticky] * len(keys)
+    elif None in keys:
+        routed = [sticky if key is None else hashes[key] % count for key in keys]
+    else:
+        routed = [found % count for found in map(hashes.__getitem__, cast(Sequence[bytes], keys))]
+    if _is_filled(numbers):
+        for index, number in enumerate(numbers):
+            if number is not None and not 0 <= number < count:
+                raise PartitionNotFound(topic=topic, partition=number, last=count - 1)
+            routed[index] = routed[index] if number is None else number
+    return routed
+
+
+def _check_content_types(content_types: Sequence[object]) -> None:
+    limit = MAX_CONTENT_TYPE_CHARACTERS
+    for index, content_type in enumerate(content_types):
+        if content_type is None:
+            continue
+        fits = isinstance(content_type, str) and len(content_type) <= limit
+        if not fits or not is_storable(str(content_type)):
+            raise Invalid(reason=f"Record {index}: a content type is text of at most {limit} characters.")
+
+
+def _check_timestamps(timestamps: Sequence[object], located: rows.Located) -> Sequence[datetime | None]:
+    """As the topic's message.timestamp.type has it."""
     latest = time.time() + located.timestamp_after_max_ms / 1_000
-    drafts: dict[int, list[Draft]] = {}
-    total = 0
-    for index, (value, key, headers, content_type, number, timestamp, id_) in enumerate(batch):
-        if key is not None and type(key) is not bytes:
-            key = encode_key(key)
-        if content_type is not None:
-            _check_content_type(index, content_type)
-        if type(value) is not bytes:
-            value, content_type = encode(value, content_type)
-        encoded = encode_headers(headers) if headers else None
-        size = (len(key) if key else 0) + (len(value) if value else 0) + (len(encoded.encode()) if encoded else 0)
-        if size > located.max_message_bytes:
-            limit = located.max_message_bytes
-            raise PayloadTooLarge(what=f"Record {index}", size=size, name=f"{topic} (max.message.bytes)", limit=limit)
-        total += size
-        if total > MAX_BATCH_BYTES:
-            raise PayloadTooLarge(what="The batch", size=total, name="one publish", limit=MAX_BATCH_BYTES)
-        if key is None and located.is_compacted:
-            raise KeyRequired(index=index, topic=topic)
-        if timestamp is not None:
-            timestamp = _check_timestamp(index, timestamp, latest, located)
-        if id_ is not None:
-            _check_id(index, id_)
-        if number is None:
-            number = sticky if key is None else partition_for_key(key, count)
-        elif not 0 <= number < count:
-            raise PartitionNotFound(topic=topic, partition=number, last=count - 1)
-        draft = (key, value, encoded, content_type, timestamp, id_, size, index)
-        if number in drafts:
-            drafts[number].append(draft)
-        else:
-            drafts[number] = [draft]
-    return dict(sorted(drafts.items()))
+    for index, timestamp in enumerate(timestamps):
+        if timestamp is None:
+            continue
+        if not isinstance(timestamp, datetime) or timestamp.tzinfo is None:
+            raise Invalid(reason=f"Record {index}: timestamp is {timestamp!r}, not a datetime with a time zone.")
+        if timestamp < FIRST_TIMESTAMP:  # PostgreSQL would keep it and no reader could take it
+            raise Invalid(reason=f"Record {index}: timestamp is {timestamp!r}, before the year 1 in UTC.")
+        if timestamp.timestamp() > latest:
+            ahead = located.timestamp_after_max_ms
+            raise TimestampOutOfRange(index=index, timestamp=timestamp.isoformat(), limit_ms=ahead)
+    is_publishers = located.timestamp_type == TopicRow.TimestampType.CREATE_TIME
+    return cast(Sequence[datetime | None], timestamps) if is_publishers else NOTHING * len(timestamps)
 
 
-def _check_content_type(index: int, content_type: object) -> None:
-    fits = isinstance(content_type, str) and len(content_type) <= MAX_CONTENT_TYPE_CHARACTERS
-    if not fits or not is_storable(str(content_type)):
-        limit = MAX_CONTENT_TYPE_CHARACTERS
-        raise Invalid(reason=f"Record {index}: a content type is text of at most {limit} characters.")
+def _check_ids(ids: Sequence[object]) -> None:
+    for index, id_ in enumerate(ids):
+        if id_ is None:
+            continue
+        if not isinstance(id_, str) or not 1 <= len(id_) <= MAX_ID_CHARACTERS or not is_storable(id_):
+            raise Invalid(reason=f"Record {index}: an id is text of 1 to {MAX_ID_CHARACTERS} characters, not {id_!r}.")
 
 
-def _check_timestamp(index: int, timestamp: object, latest: float, located: rows.Located) -> datetime | None:
-    if not isinstance(timestamp, datetime) or timestamp.tzinfo is None:
-        raise Invalid(reason=f"Record {index}: timestamp is {timestamp!r}, not a datetime with a time zone.")
-    if timestamp < FIRST_TIMESTAMP:  # PostgreSQL would keep it and no reader could take it
-        raise Invalid(reason=f"Record {index}: timestamp is {timestamp!r}, before the year 1 in UTC.")
-    if timestamp.timestamp() > latest:
-        ahead = located.timestamp_after_max_ms
-        raise TimestampOutOfRange(index=index, timestamp=timestamp.isoformat(), limit_ms=ahead)
-    return timestamp if located.timestamp_type == TopicRow.TimestampType.CREATE_TIME else None
+def _group(
+    located: rows.Located, columns: Columns, numbers: list[int], touched: list[int]
+) -> tuple[rows.Batch, Sequence[int]]:
+    """The batch as the store takes it, by partition, and where each of its records stood before.
 
-
-def _check_id(index: int, id_: object) -> None:
-    if not isinstance(id_, str) or not 1 <= len(id_) <= MAX_ID_CHARACTERS or not is_storable(id_):
-        raise Invalid(reason=f"Record {index}: an id is text of 1 to {MAX_ID_CHARACTERS} characters, not {id_!r}.")
-
-
-def _group(located: rows.Located, drafts: dict[int, list[Draft]]) -> rows.Batch:
-    """The batch as the store takes it. A column that no record fills is None: PostgreSQL makes it up by itself."""
-    columns = zip(*chain.from_iterable(drafts.values()), strict=True)
-    keys, vals, headers, content_types, timestamps, ids, sizes, _ = columns
-    counts = [len(records) for records in drafts.values()]
-    return rows.Batch(
-        partitions=[located.partition_ids[number] for number in drafts],
+    A column that no record fills is None: PostgreSQL makes it up by itself.
+    """
+    sizes = Counter(numbers)
+    counts = [sizes[number] for number in touched]
+    order: Sequence[int] = range(len(numbers))
+    if len(touched) > 1:
+        order = sorted(order, key=numbers.__getitem__)
+        pick = itemgetter(*order)
+        columns = Columns._make(pick(column) if _is_filled(column) else column for column in columns)
+    batch = rows.Batch(
+        partitions=[located.partition_ids[number] for number in touched],
         counts=counts,
-        keys=ByteaArray(keys) if _is_filled(keys) else None,
-        vals=ByteaArray(vals) if _is_filled(vals) else None,
-        headers=_column(headers),
-        content_types=_column(content_types),
-        ends=Int8Array(_add_up(sizes, counts)),
-        timestamps=_column(timestamps),
-        ids=_column(ids),
+        keys=ByteaArray(columns.keys) if _is_filled(columns.keys) else None,
+        vals=ByteaArray(columns.vals) if _is_filled(columns.vals) else None,
+        headers=_column(columns.headers),
+        content_types=_column(columns.content_types),
+        ends=Int8Array(_add_up(columns.sizes, counts)),
+        timestamps=_column(columns.timestamps),
+        ids=_column(columns.ids),
     )
+    return batch, order
 
 
 def _add_up(sizes: Sequence[int], counts: list[int]) -> list[int]:
@@ -209,38 +267,40 @@ def _add_up(sizes: Sequence[int], counts: list[int]) -> list[int]:
     return ends
 
 
-def _column(cells: tuple[T | None, ...]) -> list[T | None] | None:
+def _column(cells: Sequence[T | None]) -> list[T | None] | None:
     return list(cells) if _is_filled(cells) else None
 
 
-def _is_filled(cells: tuple[Any, ...]) -> bool:
+def _is_filled(cells: Sequence[Any]) -> bool:
     return cells.count(None) < len(cells)
 
 
-def _append(located: rows.Located, drafts: dict[int, list[Draft]], count: int, *, using: str) -> list[Published]:
+def _append(
+    located: rows.Located, columns: Columns, numbers: list[int], touched: list[int], *, using: str
+) -> list[Published]:
     """Where each record stands, in the caller's order."""
     known, revision = located.partition_ids, located.revision
-    if count == 1:
-        ((number, (draft,)),) = drafts.items()
-        *record, id_, size, _ = draft
-        if id_ is None:
-            offset = store.append_one(known[number], record, size, revision=revision, using=using)
-            return [Published(number, offset)]
-    batch = _group(located, drafts)
-    published: list[Any] = [None] * count
+    if len(numbers) == 1 and columns.ids[0] is None:
+        (number,) = numbers
+        *record, _, (size,) = columns
+        offset = store.append_one(known[number], [cell for (cell,) in record], size, revision=revision, using=using)
+        return [Published(number, offset)]
+    batch, order = _group(located, columns, numbers, touched)
+    places: list[Published] = []
     if batch.ids:
-        numbers = {id_: number for number, id_ in enumerate(known)}
+        back = {id_: number for number, id_ in enumerate(known)}
         answered = store.append_once(batch, revision=revision, using=using)
-        for draft, (partition_id, offset, duplicate) in zip(
-            chain.from_iterable(drafts.values()), answered, strict=True
-        ):
-            published[draft[-1]] = Published(numbers[partition_id], offset, duplicate)
-        return published
-    firsts = store.append(batch, revision=revision, using=using)
-    for (number, records), first in zip(drafts.items(), firsts, strict=True):
-        cells = zip(repeat(number), range(first, first + len(records)), repeat(False))
-        for draft, place in zip(records, map(new_tuple, repeat(Published), cells), strict=False):
-            published[draft[-1]] = place
+        places = [Published(back[partition_id], offset, duplicate) for partition_id, offset, duplicate in answered]
+    else:
+        firsts = store.append(batch, revision=revision, using=using)
+        for number, first, count in zip(touched, firsts, batch.counts, strict=True):
+            cells = zip(repeat(number), range(first, first + count), repeat(False))
+            places += map(new_tuple, repeat(Published), cells)
+    if isinstance(order, range):
+        return places
+    published = places.copy()
+    for index, place in zip(order, places, strict=True):
+        published[index] = place
     return published
 
 

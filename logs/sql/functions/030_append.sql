@@ -3,6 +3,7 @@
 -- order, `ends` being the running total of bytes within each partition. The partition row is the lock; the
 -- last record is read by a LATER statement, whose snapshot is taken when the lock is held, so offsets are
 -- dense and in commit order. Ascending ids: publishers to several partitions cannot deadlock.
+-- One INSERT for all partitions: one for each, from slices of the arrays, cost 0.12 ms a partition.
 -- unnest() in the SELECT list runs in lockstep and is not materialised, unlike in FROM.
 -- `revision_` says what the caller knew of the topic; NULL where nobody can start again (at COMMIT).
 CREATE FUNCTION logs_append(
@@ -13,19 +14,22 @@ DECLARE
     p logs_partition;
     t record;
     now_ timestamptz;
+    total int := 0;
+    slots int[];  -- of each record: which of the partitions; what follows is of each partition
+    firsts bigint[];
+    shifts bigint[];  -- its first offset, less the records before its own
+    tops timestamptz[];
+    totals bigint[];
+    segments smallint[];
+    hashed boolean[];
     stamps timestamptz[];
     maxes timestamptz[];
-    hashes bigint[];
-    firsts bigint[];
-    a int := 1;  -- the partition's records are a to b
-    b int;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'publish needs READ COMMITTED, not %', current_setting('transaction_isolation')
             USING ERRCODE = 'MQ001';
     END IF;
     FOR i IN 1..cardinality(partitions) LOOP
-        b := a + counts[i] - 1;
         SELECT * INTO p FROM logs_partition WHERE id = partitions[i] FOR NO KEY UPDATE;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'a topic was deleted before this transaction committed: nothing of it is stored'
@@ -34,30 +38,29 @@ BEGIN
             RAISE EXCEPTION 'the topic was altered' USING ERRCODE = 'MQ002';
         END IF;
         t := logs_tail(p);
-        now_ := clock_timestamp();
-        IF timestamps IS NULL THEN
-            stamps := array_fill(now_, ARRAY[counts[i]]);
-            maxes := array_fill(greatest(now_, t.last_timestamp), ARRAY[counts[i]]);
-        ELSE
-            SELECT array_agg(at ORDER BY n), array_agg(top ORDER BY n) INTO stamps, maxes
-            FROM (SELECT n, at, greatest(t.last_timestamp, max(at) OVER (ORDER BY n)) AS top
-                  FROM (SELECT n, coalesce(given, now_) AS at
-                        FROM unnest(timestamps[a:b]) WITH ORDINALITY u(given, n)) x) y;
-        END IF;
-        IF p.hash_keys THEN
-            SELECT array_agg(logs_key_hash(k) ORDER BY n) INTO hashes
-            FROM unnest(keys[a:b]) WITH ORDINALITY u(k, n);
-        ELSE
-            hashes := NULL;
-        END IF;
-        INSERT INTO logs_record ("offset", "timestamp", timestamp_max, bytes_end, partition_id, segment,
-                                 key_hash, key, value, headers, content_type)
-        SELECT generate_series(t.next_offset, t.next_offset + counts[i] - 1), unnest(stamps), unnest(maxes),
-               t.last_bytes + unnest(ends[a:b]), p.id, p.segment, unnest(hashes),
-               unnest(keys[a:b]), unnest(vals[a:b]), unnest(headers_[a:b]), unnest(content_types[a:b]);
-        firsts := firsts || t.next_offset;
-        a := b + 1;
+        slots := slots || array_fill(i, ARRAY[counts[i]]);
+        firsts[i] := t.next_offset;
+        shifts[i] := t.next_offset - total - 1;
+        tops[i] := t.last_timestamp;
+        totals[i] := t.last_bytes;
+        segments[i] := p.segment;
+        hashed[i] := p.hash_keys;
+        total := total + counts[i];
     END LOOP;
+    now_ := clock_timestamp();
+    IF timestamps IS NOT NULL THEN
+        SELECT array_agg(at ORDER BY n), array_agg(top ORDER BY n) INTO stamps, maxes
+        FROM (SELECT n, at, max(at) OVER (PARTITION BY slot ORDER BY n) AS top
+              FROM (SELECT n, slot, coalesce(given, now_) AS at
+                    FROM unnest(timestamps, slots) WITH ORDINALITY u(given, slot, n)) x) y;
+    END IF;
+    INSERT INTO logs_record ("offset", "timestamp", timestamp_max, bytes_end, partition_id, segment,
+                             key_hash, key, value, headers, content_type)
+    SELECT shifts[slot] + n, coalesce(at, now_), greatest(coalesce(top, now_), tops[slot]), totals[slot] + end_,
+           partitions[slot], segments[slot], CASE WHEN hashed[slot] THEN logs_key_hash(k) END, k, v, h, c
+    FROM (SELECT unnest(slots) AS slot, generate_series(1, total) AS n, unnest(stamps) AS at, unnest(maxes) AS top,
+                 unnest(ends) AS end_, unnest(keys) AS k, unnest(vals) AS v, unnest(headers_) AS h,
+                 unnest(content_types) AS c) u;
     RETURN firsts;
 END $$;
 
