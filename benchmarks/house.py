@@ -18,6 +18,7 @@ from typing import Any
 import django
 import psycopg
 
+from mqsite.memory import freeze_startup
 from mqsite.stack import processes
 from mqsite.stack.errors import StackError
 from mqsite.stack.postgres import Postgres
@@ -49,6 +50,7 @@ def run_house() -> Iterator[BenchmarkServers]:
         _set_environment(servers)
         _migrate()
         django.setup()
+        freeze_startup()
         yield servers
     finally:
         with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C must not leave a server behind

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks.ratio import Operation, run_operation
+from mqsite.memory import freeze_startup
 
 END_SECONDS = 10
 
@@ -73,6 +74,7 @@ def work(link: Connection, stop: Any) -> None:
     import django
 
     django.setup()
+    freeze_startup()
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             operation: Operation = link.recv()()

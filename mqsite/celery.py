@@ -5,11 +5,19 @@ from typing import Any
 
 from celery import Celery, signals
 
+from mqsite.memory import freeze_startup
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mqsite.settings")
 
 app = Celery("mqsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.worker_init.connect
+def freeze(**_: Any) -> None:
+    """Before the children are forked: what they share with their parent then stays shared."""
+    freeze_startup()
 
 
 @signals.worker_process_init.connect

@@ -1,0 +1,13 @@
+"""The garbage of a process that stays."""
+
+import gc
+
+
+def freeze_startup() -> None:
+    """Take what start-up made out of the collector's sight, once, when everything is imported.
+
+    Records are many small objects, so publishing and fetching batches leads to full collections. Each would
+    walk all of Django for nothing, which was a fifth of the time of publishing 1,000 at once.
+    """
+    gc.collect()
+    gc.freeze()
