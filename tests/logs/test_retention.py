@@ -329,6 +329,21 @@ def test_a_segment_is_left_alone_until_any_dump_that_began_before_the_roll_has_i
     assert services.free_segments() == [first]
 
 
+def test_after_emptying_a_segment_the_disk_is_left_to_publishers_for_nine_times_as_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    segments = [roll(), roll(), roll()]
+    rests: list[float] = []
+    monkeypatch.setattr(upkeep.time, "sleep", rests.append)
+    started = time.monotonic()
+    assert services.free_segments() == segments[:2]  # the last one is in use
+    took = time.monotonic() - started
+    assert len(rests) == 2
+    assert 0 < sum(rests) <= 9 * took
+    roll()
+    assert services.free_segments(seconds=0) == [], "what is left waits for the next upkeep"
+
+
 def test_the_segment_of_a_topic_that_fell_silent_is_emptied_too() -> None:
     segment = roll()
     publish([b"a", b"b"], hours_ago=[50, 50])
