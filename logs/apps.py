@@ -14,7 +14,7 @@ class LogsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from logs import consumer, receivers  # noqa: F401
+        from logs import consumer, handlers, receivers  # noqa: F401
         from mqsite import workers
 
         autodiscover_modules("messaging", "consumers")
@@ -22,6 +22,7 @@ class LogsConfig(AppConfig):
         workers.register(
             renew=consumer.renew_partitions,
             sweep=functools.partial(consumer.sweep, stop=workers.stopping),
+            handles=handlers.handled_names,
         )
 
 

@@ -88,7 +88,7 @@ def _read_on(assignment: Assignment, subscription: Subscription, stop: Callable[
             return True
         session = sql.session(DEFAULT_DB_ALIAS)
         try:
-            _handle(assignment, subscription, records)
+            goes_on = _handle(assignment, subscription, records)
         except Fenced as fenced:
             logger.info("%s", fenced)
             return True
@@ -100,19 +100,20 @@ def _read_on(assignment: Assignment, subscription: Subscription, stop: Callable[
                 return False
             one_by_one = True  # find the record that failed; the others are not to blame
             continue
+        if not goes_on:
+            return False
         position = records[-1].offset + 1
     return True
 
 
-def _handle(assignment: Assignment, subscription: Subscription, records: list[Record]) -> None:
+def _handle(assignment: Assignment, subscription: Subscription, records: list[Record]) -> bool:
+    """False: the group was paused meanwhile."""
     with transaction.atomic():
         services.begin_batch(assignment)
         for record in records:
             subscription.handler(record)
-        if assignment.attempts:
-            services.clear_failure(assignment)
         # Last: from here to COMMIT a reset waits for us; before it, we notice the reset.
-        services.commit_offset(assignment, records[-1].offset + 1, count=len(records))
+        return services.commit_offset(assignment, records[-1].offset + 1, count=len(records))
 
 
 def _note_failure(assignment: Assignment, record: Record, error: Exception) -> None:

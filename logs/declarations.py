@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from logs.configs import parse_configs
+from logs.policies import parse_start_policy
 from mqsite.boundaries import require_name
 from mqsite.errors import Invalid
 from mqsite.registry import Registry
@@ -53,23 +54,21 @@ class Topic:
 class Group:
     """A consumer group and the boundary that reads with it.
 
-    `start_at` is "earliest" or "latest": where the group starts on a topic it never read.
+    `auto_offset_reset` says where it reads a partition without a committed offset, or one whose committed offset
+    retention has passed: "earliest", "latest", "none" (it fails until somebody resets it) or "by_duration:PT12H".
     `on_reset(topic, targets)` runs in the transaction of every reset, before it commits:
     the place to clear what the replay will build again.
     """
 
     name: str
     owner: str
-    start_at: str = "earliest"
+    auto_offset_reset: str = "earliest"
     on_reset: OnReset | None = None
 
     def __post_init__(self) -> None:
         require_name(self.name, "consumer group")
         require_name(self.owner, "boundary")
-        if self.start_at not in {"earliest", "latest"}:
-            raise Invalid(
-                reason=f"Group {self.name}: start_at is {self.start_at!r}; allowed are 'earliest' and 'latest'."
-            )
+        parse_start_policy(self.auto_offset_reset)
         groups.add(self.name, self)
 
     def __str__(self) -> str:

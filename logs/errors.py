@@ -85,10 +85,59 @@ class OffsetOutOfRange(Invalid):
 
 
 class Fenced(Conflict):
-    """Group {group} no longer holds {topic}-{partition} in epoch {epoch}: it was reset, or another
-    member took over. Nothing was committed."""
+    """Group {group} no longer holds {topic}-{partition} in epoch {epoch}: {what}. Nothing was committed."""
 
     code = "illegal_generation"
+
+
+class NoOffset(Invalid):
+    """Group {group} has no committed offset on {topic}-{partition}, and its auto.offset.reset is none: reset it to
+    where it shall begin."""
+
+    code = "no_offset_for_partition"
+
+
+class MetadataTooLarge(Invalid):
+    """The metadata of a commit has {size:,} bytes; at most {limit:,} are allowed."""
+
+    code = "offset_metadata_too_large"
+
+
+class UnknownMember(NotFound):
+    """Group {group} has no member {member}: it left, or it was silent for too long and was forgotten. Join again."""
+
+    code = "unknown_member_id"
+
+
+class MemberFenced(Conflict):
+    """Member {member} of group {group} has joined again since, in epoch {present}: you are in {epoch}."""
+
+    code = "fenced_instance_id"
+
+
+class NonEmptyGroup(Conflict):
+    """Group {group} is in use by {members}. {what}"""
+
+    code = "non_empty_group"
+
+
+class GroupSubscribed(Conflict):
+    """Group {group} reads {topic} at the moment, as {members}. Its offsets were left alone."""
+
+    code = "group_subscribed_to_topic"
+
+
+class GroupNotPaused(Conflict):
+    """{mode} counts from where the group stands, and that moves: pause group {group} first, or these partitions of it:
+    {partitions}."""
+
+    code = "group_not_paused"
+
+
+class PlanOutdated(Conflict):
+    """The plan is out of date: {what}. Nothing was moved; make a new one."""
+
+    code = "plan_outdated"
 
 
 class ResetOvertaken(Conflict):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from logs.declarations import Group, Topic
 from logs.rows import Record
+from logs.selectors import handled_name
 from mqsite.registry import Registry
 
 Handler = Callable[[Record], object]
@@ -48,3 +49,8 @@ def subscribe(group: Group, *topics: Topic | str) -> Callable[[Handler], Handler
 def readers_of(topic: str) -> list[str]:
     """The groups that handle the topic in this application."""
     return [reads.group for reads in subscriptions.select(lambda reads: reads.topic == topic)]
+
+
+def handled_names() -> list[str]:
+    """What this process handles, as its heartbeat tells the others."""
+    return [handled_name(each.group.name, each.topic) for each in subscriptions]

@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
@@ -170,14 +171,14 @@ class PublishedId(models.Model):
 class ConsumerGroup(models.Model):
     """Reads topics under one name, at its own pace."""
 
-    class StartAt(models.TextChoices):
-        EARLIEST = "earliest", "at the first record"
-        LATEST = "latest", "at what comes next"
-
     id = models.AutoField(primary_key=True)
     name = models.CharField(max_length=249, unique=True, validators=[NAME_RULE])
     owner = models.ForeignKey(Boundary, on_delete=models.PROTECT, related_name="consumer_groups")
-    start_at = models.CharField(max_length=8, choices=StartAt.choices, default=StartAt.EARLIEST)
+    # Where it reads a partition without a committed offset, or one that retention has passed: `policies.py`.
+    auto_offset_reset = models.CharField(max_length=64, default="earliest")
+    paused_at = models.DateTimeField(null=True, editable=False)  # all of it, whatever it reads later
+    paused_by = models.CharField(max_length=249, blank=True, default="", editable=False)
+    pause_reason = models.TextField(blank=True, default="", editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -196,6 +197,10 @@ class GroupPartition(models.Model):
     owner = models.CharField(max_length=249, null=True, editable=False)  # noqa: DJ001  the member that holds it
     epoch = models.BigIntegerField(default=0, editable=False)  # grows with every change of owner, and on reset
     expires_at = models.DateTimeField(null=True, editable=False)
+    paused_at = models.DateTimeField(null=True, editable=False)
+    paused_by = models.CharField(max_length=249, blank=True, default="", editable=False)
+    pause_reason = models.TextField(blank=True, default="", editable=False)
+    reset_epoch = models.BigIntegerField(default=0, editable=False)  # its epoch right after the last reset
     # Offsets below it were committed once before a reset: reading them again is a replay.
     replay_until = models.BigIntegerField(default=0, editable=False)
     failing_offset = models.BigIntegerField(null=True, editable=False)
@@ -211,6 +216,88 @@ class GroupPartition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group.name} on {self.partition}"
+
+
+class Member(models.Model):
+    """Somebody who reads for a group over a while: it says what it could read and that it is there. What it may
+    read, the group-partition rows say."""
+
+    id = models.BigAutoField(primary_key=True)
+    group = models.ForeignKey(ConsumerGroup, on_delete=models.CASCADE, related_name="members", db_index=False)
+    name = models.CharField(max_length=249)  # the member id, the owner in group-partition rows
+    is_static = models.BooleanField(default=False)  # named by its user: it keeps its partitions across a restart
+    epoch = models.BigIntegerField(default=1)  # grows when a static member comes again
+    topics = ArrayField(models.CharField(max_length=249), null=True)  # those it can read; null: all of the group's
+    client = models.CharField(max_length=249, blank=True, default="")  # host and process, or the API key
+    session_seconds = models.FloatField()
+    joined_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "logs_member"
+        ordering = ["group_id", "name"]
+        constraints = [models.UniqueConstraint(fields=["group", "name"], name="logs_member_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Reset(models.Model):
+    """A group's offsets were moved: who did it, how and why. Never changed."""
+
+    id = models.BigAutoField(primary_key=True)
+    group = models.ForeignKey(ConsumerGroup, on_delete=models.CASCADE, related_name="resets")
+    at = models.DateTimeField(db_default=Now())
+    actor = models.CharField(max_length=249)
+    mode = models.CharField(max_length=32)
+    said = models.CharField(max_length=512)  # the mode with its value, as words: "to offset 812"
+    reason = models.TextField(blank=True, default="")
+    undoes = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="undone_by")
+
+    class Meta:
+        db_table = "logs_reset"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.group} {self.said} by {self.actor}"
+
+
+class ResetMove(models.Model):
+    """What a reset did to one partition."""
+
+    id = models.BigAutoField(primary_key=True)
+    reset = models.ForeignKey(Reset, on_delete=models.CASCADE, related_name="moves")
+    group_partition = models.ForeignKey(GroupPartition, on_delete=models.CASCADE, related_name="moves")
+    epoch = models.BigIntegerField()  # of the group-partition row afterwards
+    committed = models.BigIntegerField(null=True)  # before; null: never
+    position = models.BigIntegerField()  # before: where it would have read on
+    target = models.BigIntegerField()
+
+    class Meta:
+        db_table = "logs_reset_move"
+        ordering = ["reset_id", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.group_partition} from {self.committed} to {self.target}"
+
+
+class LagSample(models.Model):
+    """How far a group was behind on a topic at a time. Thinned and bounded by the upkeep."""
+
+    pk = models.CompositePrimaryKey("group_id", "topic_id", "at")
+    group = models.ForeignKey(ConsumerGroup, on_delete=models.CASCADE, related_name="lag_samples", db_index=False)
+    topic = models.ForeignKey(Topic, on_delete=models.CASCADE, related_name="lag_samples")
+    at = models.DateTimeField()
+    lag = models.BigIntegerField()  # records, over all partitions
+    lag_seconds = models.FloatField(null=True)  # age of the oldest record not yet consumed; null: none
+    log_end = models.BigIntegerField()  # the sum over all partitions: what was published between two samples
+
+    class Meta:
+        db_table = "logs_lag_sample"
+        ordering = ["group_id", "topic_id", "at"]
+
+    def __str__(self) -> str:
+        return f"{self.lag} at {self.at}"
 
 
 class Commit(models.Model):
@@ -229,6 +316,7 @@ class Commit(models.Model):
     number = models.BigIntegerField()  # from logs_commit_number: a later commit has a higher one
     committed = models.BigIntegerField()
     at = models.DateTimeField(db_default=Now())
+    metadata = models.TextField(null=True)  # noqa: DJ001  the member's own note
 
     class Meta:
         ordering = ["group_partition_id", "-number"]

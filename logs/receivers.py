@@ -28,6 +28,13 @@ def announce_reset(topic: str, group: str, partitions: Sequence[int], **_: Any) 
     hints.push_live("logs", topic, "reset", count=len(partitions))
 
 
+@receiver(signals.group_paused)
+def announce_paused(topic: str, group: str, partitions: Sequence[int], **_: Any) -> None:
+    """Also when it resumes: who is woken and finds it paused lets it lie."""
+    _wake(group, topic, partitions)
+    hints.push_live("logs", topic, "paused", count=len(partitions))
+
+
 def _wake(group: str, topic: str, partitions: Sequence[int]) -> None:
     for partition in partitions:
         nudge.wake(tasks.consume, group, topic, partition)

@@ -103,24 +103,74 @@ class FoundByKey(NamedTuple):
     content_type: str | None
 
 
-class Assigned(NamedTuple):
-    epoch: int
-    replay_until: int
-    attempts: int
-
-
 class Fenced(NamedTuple):
     group_partition_id: int
     epoch: int
-    partition_id: int
-    number: int
-    topic: str
+    holder: str | None  # who held it before
 
 
 class Moved(NamedTuple):
     group_partition_id: int
     committed: int | None
     target: int
+
+
+class Standing(NamedTuple):
+    """Where a group goes on reading a partition."""
+
+    group_partition_id: int
+    epoch: int
+    replay_until: int
+    attempts: int
+    committed: int | None
+    log_start: int
+    log_end: int
+    auto_offset_reset: str
+
+
+class LiveMember(NamedTuple):
+    name: str
+    is_static: bool
+    epoch: int
+    topics: list[str] | None
+    client: str
+    session_seconds: float
+    joined_at: datetime
+    expires_at: datetime
+
+
+class Holding(NamedTuple):
+    """A partition a group reads, and the member that holds it now."""
+
+    group_partition_id: int
+    partition_id: int
+    topic: str
+    number: int
+    owner: str | None
+    epoch: int
+    is_paused: bool
+
+
+class Resettable(NamedTuple):
+    """Where a group stands on a partition, for a plan."""
+
+    group_partition_id: int
+    partition_id: int
+    topic: str
+    number: int
+    committed: int | None
+    log_start: int
+    log_end: int
+    reset_epoch: int
+    partition_count: int
+    is_paused: bool
+    owner: str | None
+    metadata: str | None  # of the commit
+
+    @property
+    def position(self) -> int:
+        """The next offset it reads."""
+        return self.log_start if self.committed is None else max(self.committed, self.log_start)
 
 
 class Position(NamedTuple):
@@ -135,10 +185,33 @@ class Position(NamedTuple):
     lag_seconds: float | None
     owner: str | None
     epoch: int
+    is_paused: bool
     failing_offset: int | None
     attempts: int
     error: str
     retry_in: float | None
+
+
+class Lag(NamedTuple):
+    """How far a group is behind on one topic, over its partitions."""
+
+    group_id: int
+    topic_id: int
+    partitions: int
+    lag: int
+    lag_seconds: float | None  # age of the oldest record not yet consumed; None: none
+    log_end: int  # the sum
+    failing: int  # partitions
+    paused: int
+    not_started: int  # without a commit, so they are read from the log start
+    holders: list[str]  # members that hold a partition now
+
+
+class LagPoint(NamedTuple):
+    at: datetime
+    lag: int
+    lag_seconds: float | None
+    log_end: int
 
 
 class Behind(NamedTuple):

@@ -1,5 +1,6 @@
 """Tables both halves share: who owns what, who may act for whom, what was done, who is alive."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Now
@@ -65,6 +66,9 @@ class WorkerProcess(models.Model):
     name = models.CharField(max_length=249, primary_key=True)
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
+    handles = ArrayField(
+        models.CharField(max_length=249), default=list
+    )  # "logs:billing": it runs that group's handlers
 
     class Meta:
         ordering = ["name"]

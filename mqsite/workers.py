@@ -11,12 +11,13 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections, connection, connections
+from django.db import DEFAULT_DB_ALIAS, close_old_connections, connection, connections
 from django.db.models.functions import Now
 
 from mqsite.models import WorkerProcess
@@ -30,6 +31,7 @@ Job = Callable[[], object]
 
 _renewals: list[Job] = []
 _sweeps: list[Job] = []
+_handles: list[Callable[[], Iterable[str]]] = []
 _threads: list[threading.Thread] = []
 _stopped = threading.Event()
 
@@ -47,10 +49,11 @@ def stop_soon() -> None:
     _stopping[0] = 1
 
 
-def register(*, renew: Job, sweep: Job) -> None:
-    """Called once by each half at start-up."""
+def register(*, renew: Job, sweep: Job, handles: Callable[[], Iterable[str]]) -> None:
+    """Called once by each half at start-up. `handles`: names of what this process has handlers for."""
     _renewals.append(renew)
     _sweeps.append(sweep)
+    _handles.append(handles)
 
 
 def name() -> str:
@@ -65,7 +68,8 @@ def _name_of(pid: int) -> str:
 
 def beat() -> None:
     """Say that this process is alive and keep what it holds."""
-    WorkerProcess.objects.update_or_create(name=name(), defaults={"seen_at": Now()})
+    handled = sorted(name for each in _handles for name in each())
+    WorkerProcess.objects.update_or_create(name=name(), defaults={"seen_at": Now(), "handles": handled})
     for renew in _renewals:
         renew()
 
@@ -91,6 +95,13 @@ def count_alive() -> dict[str, Any]:
         )
         alive, slowest = cursor.fetchone()
     return {"alive": alive, "slowest_heartbeat_seconds": slowest}
+
+
+def find_handling(beginning: str, *, using: str = DEFAULT_DB_ALIAS) -> list[str]:
+    """The processes alive that handle something whose name begins so, by name."""
+    alive_since = Now() - timedelta(seconds=settings.MQSITE_MEMBER_SECONDS)
+    found = WorkerProcess.objects.using(using).filter(seen_at__gt=alive_since).values_list("name", "handles")
+    return [name for name, handles in found if any(handled.startswith(beginning) for handled in handles)]
 
 
 def forget_dead(after_seconds: float) -> int:

@@ -15,11 +15,15 @@ class QueuesConfig(AppConfig):
 
     def ready(self) -> None:
         from mqsite import workers
-        from queues import consumer, receivers  # noqa: F401
+        from queues import consumer, handlers, receivers  # noqa: F401
 
         autodiscover_modules("messaging", "consumers")
         post_migrate.connect(create_declared, sender=self)
-        workers.register(renew=consumer.renew_leases, sweep=functools.partial(consumer.sweep, stop=workers.stopping))
+        workers.register(
+            renew=consumer.renew_leases,
+            sweep=functools.partial(consumer.sweep, stop=workers.stopping),
+            handles=handlers.handled_names,
+        )
 
 
 def create_declared(using: str, verbosity: int = 1, **_: Any) -> None:

@@ -38,3 +38,8 @@ def handle(queue: Queue) -> Callable[[Handler], Handler]:
 def is_handled(queue: str) -> bool:
     """Whether this application handles the queue."""
     return handled.get(queue) is not None
+
+
+def handled_names() -> list[str]:
+    """What this process handles, as its heartbeat tells the others."""
+    return [f"queues:{each.queue.name}" for each in handled]

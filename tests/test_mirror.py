@@ -7,11 +7,31 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HALVES = ("logs", "queues")
-OWN = {"logs": {"partitioner.py", "forms.py", "configs.py", "keeping.py", "metadata.py"}, "queues": set[str]()}
+OWN = {
+    "logs": {
+        "partitioner",
+        "forms",
+        "configs",
+        "keeping",
+        "metadata",
+        "policies",
+        "sharing",
+        "forecast",
+        "group_api",
+        "group_serializers",
+        "admin_pages",
+        "group_admin",
+        "group_forms",
+        "group_pictures",
+        "group_views",
+    },
+    "queues": set[str](),
+}
 
 
 def rooms(half: str) -> set[str]:
-    files = {path.name for path in (ROOT / half).glob("*.py")}
+    """Files or packages: a room that outgrows its file becomes one."""
+    files = {path.stem for path in (ROOT / half).glob("*.py")}
     return (files | {path.name for path in (ROOT / half).iterdir() if (path / "__init__.py").exists()}) - OWN[half]
 
 
@@ -39,5 +59,7 @@ def test_statements_keep_to_their_length(half: str) -> None:
 
 
 def _functions(half: str) -> list[ast.FunctionDef]:
-    tree = ast.parse((ROOT / half / "store.py").read_text())
-    return [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    store = ROOT / half / "store"
+    files = [*store.glob("*.py")] if store.is_dir() else [store.with_suffix(".py")]
+    nodes = [node for file in files if file.stem != "running" for node in ast.parse(file.read_text()).body]
+    return [node for node in nodes if isinstance(node, ast.FunctionDef)]

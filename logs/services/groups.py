@@ -1,58 +1,51 @@
-"""Members of a group hold partitions, commit offsets, and note what failed."""
+"""Consumer groups come and go, and say what they read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from logs import selectors, signals, store
-from logs.errors import Fenced, GroupAlreadyExists, NotSubscribed
-from logs.models import ConsumerGroup, GroupPartition, Topic
-from mqsite.announce import announce
+from logs import selectors, store
+from logs.errors import GroupAlreadyExists, GroupNotFound, GroupSubscribed, NonEmptyGroup, NotSubscribed
+from logs.models import ConsumerGroup, GroupPartition, Member, Topic
+from logs.policies import parse_start_policy
+from mqsite.audit import record_action
 from mqsite.boundaries import ensure_boundary, require_name
-from mqsite.errors import Invalid
-from mqsite.payloads import end_of_text
-
-MAX_ERROR_CHARACTERS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """The right of one member to read a partition for a group, while its epoch lasts."""
-
-    group: str
-    topic: str
-    partition: int
-    partition_id: int
-    group_partition_id: int
-    epoch: int
-    position: int  # the next offset to read
-    replay_until: int
-    attempts: int  # of the record at the position, if it has failed
 
 
 def create_group(
-    name: str, *, owner: str, topics: Sequence[str] = (), start_at: str = "earliest", using: str = "default"
+    name: str, *, owner: str, topics: Sequence[str] = (), auto_offset_reset: str = "earliest", using: str = "default"
 ) -> ConsumerGroup:
-    """Create a consumer group and let it read topics."""
+    """Create a consumer group and let it read topics. `auto_offset_reset`: see `logs.policies`."""
     require_name(name, "consumer group")
-    if start_at not in ConsumerGroup.StartAt.values:
-        raise Invalid(reason=f"start_at is {start_at!r}; allowed are 'earliest' and 'latest'.")
+    parse_start_policy(auto_offset_reset)
     try:
         with transaction.atomic(using=using):
             group = ConsumerGroup.objects.using(using).create(
-                name=name, owner=ensure_boundary(owner, using=using), start_at=start_at
+                name=name, owner=ensure_boundary(owner, using=using), auto_offset_reset=auto_offset_reset
             )
+            for topic in topics:
+                subscribe_group(name, topic, using=using)
     except IntegrityError as error:
         raise GroupAlreadyExists(group=name) from error
-    for topic in topics:
-        subscribe_group(name, topic, using=using)
     return group
 
 
+def alter_group(name: str, *, auto_offset_reset: str, actor: str, reason: str = "", using: str = "default") -> None:
+    """Change where the group reads without a valid committed offset. What it has committed stays."""
+    parse_start_policy(auto_offset_reset)
+    with transaction.atomic(using=using):
+        group = selectors.require_group(name, using=using)
+        facts = {"auto.offset.reset": {"from": group.auto_offset_reset, "to": auto_offset_reset}}
+        group.auto_offset_reset = auto_offset_reset
+        group.save(using=using, update_fields=["auto_offset_reset"])
+        record_action(actor=actor, action="alter group", subject=name, reason=reason, facts=facts, using=using)
+
+
 def subscribe_group(group: str, topic: str, *, using: str = "default") -> None:
-    """Let a group read a topic, from where `start_at` says. Subscribing again changes nothing."""
+    """Let a group read a topic, from where its auto.offset.reset says. Subscribing again changes nothing.
+
+    With "latest" that is the log end of this moment: what comes between now and the first fetch is not missed.
+    """
     with transaction.atomic(using=using):
         row = selectors.require_group(group, using=using)
         # Whoever adds partitions at the moment is waited for, and waits: none is missed.
@@ -60,111 +53,52 @@ def subscribe_group(group: str, topic: str, *, using: str = "default") -> None:
         ends = selectors.bounds(topic, using=using)
         for end in ends:
             held, created = GroupPartition.objects.using(using).get_or_create(group=row, partition_id=end.partition_id)
-            if created and row.start_at == ConsumerGroup.StartAt.LATEST:
-                store.commit_offset(held.id, epoch=held.epoch, offset=end.log_end, using=using)
+            start = selectors.find_start(row.auto_offset_reset, end, using=using) if created else None
+            if start is not None:
+                store.commit_offset(held.id, epoch=held.epoch, offset=start, using=using)
 
 
-def acquire_partition(
-    group: str,
-    topic: str,
-    partition: int,
-    *,
-    member: str,
-    seconds: float | None = None,
-    using: str = "default",
-) -> Assignment | None:
-    """Become the one reader of a partition for `seconds`; None while somebody else is, or a retry waits."""
-    held = selectors.find_group_partition(group, topic, partition, using=using)
-    if held is None:
-        raise NotSubscribed(group=group, topic=topic, partition=partition)
+def delete_group(name: str, *, actor: str, reason: str = "", using: str = "default") -> None:
+    """Delete a group with all its offsets. Refused while somebody reads for it."""
     with transaction.atomic(using=using):
-        assigned = store.acquire(held.id, member=member, seconds=seconds or settings.MQSITE_MEMBER_SECONDS, using=using)
-        if assigned is None:
-            return None
-        committed, log_start = store.position(held.id, using=using)
-    return Assignment(
-        group=group,
-        topic=topic,
-        partition=partition,
-        partition_id=held.partition_id,
-        group_partition_id=held.id,
-        epoch=assigned.epoch,
-        position=log_start if committed is None else committed,
-        replay_until=assigned.replay_until,
-        attempts=assigned.attempts,
-    )
+        group = selectors.require_group(name, using=using)
+        _lock_members(group, using=using)
+        _lock_partitions(group, using=using)
+        _lock_group(group, using=using)
+        if members := selectors.find_active(group, using=using):
+            raise NonEmptyGroup(group=name, members=", ".join(members), what="Nothing was deleted.")
+        facts = {"offsets": selectors.committed_offsets(group, using=using)}
+        group.delete(using=using)
+        record_action(actor=actor, action="delete group", subject=name, reason=reason, facts=facts, using=using)
 
 
-def renew_partitions(
-    member: str, group_partition_ids: Sequence[int], *, seconds: float | None = None, using: str = "default"
-) -> int:
-    """Keep what the member reads; how many of these partitions it still holds."""
-    return store.renew(
-        member,
-        group_partition_ids=group_partition_ids,
-        seconds=seconds or settings.MQSITE_MEMBER_SECONDS,
-        using=using,
-    )
+def delete_offsets(group: str, topic: str, *, actor: str, reason: str = "", using: str = "default") -> None:
+    """Forget the group's offsets on a topic, and that it reads it. Refused while somebody reads it for the group."""
+    with transaction.atomic(using=using):
+        row = selectors.require_group(group, using=using)
+        _lock_partitions(row, using=using)
+        gone = GroupPartition.objects.using(using).filter(group=row, partition__topic__name=topic)
+        if not gone.exists():
+            raise NotSubscribed(group=group, topic=topic, partition="any")
+        if members := selectors.find_active(row, topic=topic, using=using):
+            raise GroupSubscribed(group=group, topic=topic, members=", ".join(members))
+        facts = {"topic": topic, "offsets": selectors.committed_offsets(row, topic=topic, using=using)}
+        gone.delete()
+        record_action(actor=actor, action="delete offsets", subject=group, reason=reason, facts=facts, using=using)
 
 
-def release_partition(assignment: Assignment, *, using: str = "default") -> None:
-    """Let go, so that another member need not wait. Nothing happens if the partition was lost already."""
-    store.release(assignment.group_partition_id, epoch=assignment.epoch, using=using)
+def _lock_members(group: ConsumerGroup, *, using: str) -> None:
+    """Before the partitions: the order of a static member that joins again."""
+    list(Member.objects.using(using).select_for_update().filter(group=group).order_by("id").values_list("id"))
 
 
-def begin_batch(assignment: Assignment, *, using: str = "default") -> None:
-    """The FIRST statement of a handler's transaction: a reset lets it end before it moves anything."""
-    if not store.begin_batch(assignment.group_partition_id, epoch=assignment.epoch, using=using):
-        raise _fenced(assignment)
+def _lock_group(group: ConsumerGroup, *, using: str) -> None:
+    """After the partitions: the order of a reset, whose COMMIT looks for the group. Who joins waits, and is refused."""
+    locked = ConsumerGroup.objects.using(using).select_for_update(of=("self",)).filter(id=group.id)
+    if not locked.values_list("id"):
+        raise GroupNotFound(group=group.name)
 
 
-def commit_offset(assignment: Assignment, offset: int, *, count: int = 1, using: str = "default") -> None:
-    """Commit the NEXT offset to read. In a handler's transaction this must be the last statement."""
-    committed = store.commit_offset(assignment.group_partition_id, epoch=assignment.epoch, offset=offset, using=using)
-    if not committed:
-        raise _fenced(assignment)
-    announce(
-        signals.offsets_committed,
-        topic=assignment.topic,
-        group=assignment.group,
-        partition=assignment.partition,
-        offset=offset,
-        count=count,
-        using=using,
-    )
-
-
-def commit_checked(group: str, topic: str, partition: int, *, epoch: int, offset: int, using: str = "default") -> None:
-    """Commit for a member that kept only its epoch, such as one that came over REST."""
-    held = selectors.find_group_partition(group, topic, partition, using=using)
-    if held is None:
-        raise NotSubscribed(group=group, topic=topic, partition=partition)
-    (ends,) = store.bounds([held.partition_id], using=using)
-    if not ends.log_start <= offset <= ends.log_end:
-        raise selectors.out_of_range(topic, partition, offset, ends)
-    assignment = Assignment(group, topic, partition, held.partition_id, held.id, epoch, offset, 0, 0)
-    commit_offset(assignment, offset, using=using)
-
-
-def record_failure(
-    assignment: Assignment, offset: int, *, error: str, retry_seconds: float, using: str = "default"
-) -> None:
-    """Note that the record at `offset` failed, and let go until it is tried again."""
-    store.record_failure(
-        assignment.group_partition_id,
-        epoch=assignment.epoch,
-        offset=offset,
-        error=end_of_text(error, MAX_ERROR_CHARACTERS),
-        retry_seconds=retry_seconds,
-        using=using,
-    )
-
-
-def clear_failure(assignment: Assignment, *, using: str = "default") -> None:
-    store.clear_failure(assignment.group_partition_id, epoch=assignment.epoch, using=using)
-
-
-def _fenced(assignment: Assignment) -> Fenced:
-    return Fenced(
-        group=assignment.group, topic=assignment.topic, partition=assignment.partition, epoch=assignment.epoch
-    )
+def _lock_partitions(group: ConsumerGroup, *, using: str) -> None:
+    """So that nobody becomes its reader between the look and the deletion."""
+    list(GroupPartition.objects.using(using).select_for_update().filter(group=group).order_by("id").values_list("id"))

@@ -6,7 +6,7 @@ from functools import partial
 
 from logs import metadata, rows, selectors
 from logs.errors import OffsetOutOfRange, PartitionGone, TopicNotFound
-from logs.services.groups import Assignment
+from logs.services.holding import Assignment, find_position
 from logs.services.waiting import wait_for_any
 from mqsite.errors import Invalid
 
@@ -58,7 +58,14 @@ def fetch(
 def fetch_assigned(
     assignment: Assignment, position: int, *, max_records: int, max_bytes: int = MAX_FETCH_BYTES, using: str = "default"
 ) -> list[rows.Record]:
-    """What a member reads next. A position that retention has passed moves to the log start."""
+    """What a member reads next. A position that retention has passed moves to where auto.offset.reset says."""
+    return fetch_on(assignment, position, max_records=max_records, max_bytes=max_bytes, using=using)[1]
+
+
+def fetch_on(
+    assignment: Assignment, position: int, *, max_records: int, max_bytes: int = MAX_FETCH_BYTES, using: str = "default"
+) -> tuple[int, list[rows.Record]]:
+    """As `fetch_assigned`, with where it read: another position where retention had passed the one it was to read."""
     read = partial(
         selectors.read_partition,
         assignment.topic,
@@ -70,7 +77,9 @@ def fetch_assigned(
         using=using,
     )
     try:
-        return _read_past_expired(read, position)
+        return position, read(offset=position)
+    except OffsetOutOfRange:
+        return _read_past_expired(read, find_position(assignment, using=using))
     except PartitionGone as error:
         raise TopicNotFound(topic=assignment.topic) from error
 
@@ -93,7 +102,8 @@ def read_records(
     while positions:
         got = 0
         for partition in list(positions):
-            records = _read_past_expired(partial(fetch, topic, partition, using=using), positions[partition])
+            read = partial(fetch, topic, partition, using=using)
+            positions[partition], records = _read_past_expired(read, positions[partition])
             if records:
                 positions[partition] = records[-1].offset + 1
                 got += len(records)
@@ -102,11 +112,11 @@ def read_records(
             return
 
 
-def _read_past_expired(read: Callable[..., list[rows.Record]], position: int) -> list[rows.Record]:
-    """Retention may pass the log start again before it is read."""
+def _read_past_expired(read: Callable[..., list[rows.Record]], position: int) -> tuple[int, list[rows.Record]]:
+    """Where it read in the end: retention may pass the log start again before it is read."""
     while True:
         try:
-            return read(offset=position)
+            return position, read(offset=position)
         except OffsetOutOfRange as error:
             if position >= error.facts["log_start"]:
                 raise

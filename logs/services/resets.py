@@ -1,74 +1,122 @@
-"""A group's offsets are moved, live or not."""
+"""A group's offsets are moved, live or not, exactly as a plan says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
 
 from logs import rows, selectors, signals, store
 from logs.declarations import groups as declared_groups
-from logs.errors import LockWaitTooLong, NotSubscribed, ResetBlocked, ResetOvertaken
+from logs.errors import LockWaitTooLong, NonEmptyGroup, ResetBlocked, ResetOvertaken
+from logs.models import Reset
+from logs.services.reset_plans import Pinned, plan_reset, read_token, require_current
 from mqsite.announce import announce
-from mqsite.audit import record_action
+from mqsite.audit import record_action, require_reason
 from mqsite.errors import Invalid
 
 RESET_SECONDS = 60.0  # how long partitions stay fenced if the process dies between the two halves
 WAIT_SECONDS = 30.0  # for handlers' transactions that were fenced in the middle
+FENCE, REFUSE = "fence", "refuse"
 
 
 def reset_offsets(
     group: str,
-    to: str | int,
+    mode: str,
+    value: Any = None,
     *,
     actor: str,
-    topic: str | None = None,
-    partitions: Sequence[int] | None = None,
+    topics: Mapping[str, Sequence[int] | None] | None = None,
     reason: str = "",
+    if_active: str = FENCE,
     using: str = "default",
-) -> list[dict[str, Any]]:
-    """Move a group's offsets, live or not: `to` is "earliest", "latest" or an offset.
+) -> dict[str, Any]:
+    """Plan a reset and execute it at once: see `plan_reset` and `execute_reset`."""
+    plan = plan_reset(group, mode, value, topics=topics, using=using)
+    return execute_reset(plan.token, actor=actor, reason=reason, if_active=if_active, using=using)
+
+
+def execute_reset(
+    token: str, *, actor: str, reason: str = "", if_active: str = FENCE, using: str = "default"
+) -> dict[str, Any]:
+    """Move a group's offsets to what a plan shows, live or not. Not to be called inside a transaction.
 
     First the partitions are fenced: a handler's transaction in flight has either passed its last
     statement and finishes, or fails as a whole. Once none is left, one transaction writes the offsets,
-    runs the group's `on_reset` and records who did it; members go on from the new place. An offset outside
-    a partition's log is clamped to it. Answers what moved, per partition. Not to be called inside
-    a transaction.
+    runs the group's `on_reset` and records who did it; members go on from the new place.
+
+    `if_active`: "fence", or "refuse" as Kafka does while anybody reads for the group. Answers
+    `{"id", "group", "mode", "says", "partitions": [{"topic", "partition", "from", "to"}]}`; the id is what
+    `plan_undo` takes.
     """
-    if not (to in {"earliest", "latest"} or (isinstance(to, int) and not isinstance(to, bool) and to >= 0)):
-        raise Invalid(reason=f"Cannot reset to {to!r}; allowed are 'earliest', 'latest' or an offset from 0 on.")
+    if if_active not in {FENCE, REFUSE}:
+        raise Invalid(reason=f"if_active is {if_active!r}; allowed are '{FENCE}' and '{REFUSE}'.")
+    require_reason(reason)
+    pinned = read_token(token)
     with transaction.atomic(using=using, durable=True):
-        selectors.require_group(group, using=using)
+        group = selectors.require_group(pinned.group, using=using)
+        require_current(pinned, store.reset_view(pinned.group, using=using))
         fenced = store.fence(
-            group, topic=topic, partitions=partitions, holder=f"reset by {actor}", seconds=RESET_SECONDS, using=using
+            sorted(pinned.targets), holder=f"{selectors.RESETTING}{actor}", seconds=RESET_SECONDS, using=using
         )
-        missing = set(partitions or []) - {f.number for f in fenced}
-        if missing or not fenced:
-            raise NotSubscribed(group=group, topic=topic or "any topic", partition=min(missing, default="any"))
+        if if_active == REFUSE:
+            _refuse_active(pinned.group, fenced, selectors.find_active(group, using=using), actor)
     try:
         with transaction.atomic(using=using, durable=True):
-            return _move(group, to, fenced, actor=actor, reason=reason, using=using)
+            return _move(group.id, pinned, fenced, actor=actor, reason=reason, using=using)
     except BaseException:
         for held in fenced:
             store.release(held.group_partition_id, epoch=held.epoch, using=using)
         raise
 
 
+def _refuse_active(group: str, fenced: list[rows.Fenced], members: list[str], actor: str) -> None:
+    """Decided under the locks, which the refusal then gives back with everything else."""
+    present = {held.holder for held in fenced if held.holder}.union(members) - {f"{selectors.RESETTING}{actor}"}
+    if present:
+        raise NonEmptyGroup(
+            group=group,
+            members=", ".join(sorted(present)),
+            what="Nothing was moved: stop them, or reset with if_active=fence.",
+        )
+
+
 def _move(
-    group: str, to: str | int, fenced: list[rows.Fenced], *, actor: str, reason: str, using: str
-) -> list[dict[str, Any]]:
-    _lock(group, fenced, using=using)
-    ends = {b.partition_id: b for b in store.bounds([f.partition_id for f in fenced], using=using)}
-    moved = store.reset(fenced, [_goal(to, ends[f.partition_id]) for f in fenced], using=using)
-    _run_on_reset(group, fenced, moved)
-    results = [
-        {"topic": f.topic, "partition": f.number, "from": m.committed, "to": m.target}
-        for f, m in zip(fenced, moved, strict=True)
+    group_id: int, pinned: Pinned, fenced: list[rows.Fenced], *, actor: str, reason: str, using: str
+) -> dict[str, Any]:
+    _lock(pinned.group, fenced, using=using)
+    view = {row.group_partition_id: row for row in store.reset_view(pinned.group, using=using)}
+    require_current(pinned, list(view.values()))
+    noted = Reset.objects.using(using).create(
+        group_id=group_id,
+        actor=actor,
+        mode=pinned.mode,
+        said=pinned.says,
+        reason=reason,
+        undoes_id=pinned.undoes,
+    )
+    moved = store.reset(dict(sorted(pinned.targets.items())), reset_id=noted.id, using=using)
+    targets = _by_topic(moved, view)
+    _run_on_reset(pinned.group, targets)
+    partitions = [
+        {
+            "topic": view[m.group_partition_id].topic,
+            "partition": view[m.group_partition_id].number,
+            "from": m.committed,
+            "to": m.target,
+        }
+        for m in moved
     ]
-    facts = {"to": to, "partitions": results}
-    record_action(actor=actor, action="reset offsets", subject=group, reason=reason, facts=facts, using=using)
-    for topic, targets in _targets(fenced, moved).items():
-        announce(signals.offsets_reset, topic=topic, group=group, partitions=list(targets), using=using)
-    return results
+    facts = {"reset": noted.id, "to": pinned.says, "partitions": partitions}
+    record_action(actor=actor, action="reset offsets", subject=pinned.group, reason=reason, facts=facts, using=using)
+    for topic, numbers in targets.items():
+        announce(signals.offsets_reset, topic=topic, group=pinned.group, partitions=list(numbers), using=using)
+    return {
+        "id": noted.id,
+        "group": pinned.group,
+        "mode": pinned.mode,
+        "says": pinned.says,
+        "partitions": partitions,
+    }
 
 
 def _lock(group: str, fenced: list[rows.Fenced], *, using: str) -> None:
@@ -82,25 +130,18 @@ def _lock(group: str, fenced: list[rows.Fenced], *, using: str) -> None:
         raise ResetOvertaken(group=group)
 
 
-def _goal(to: str | int, ends: rows.Bounds) -> int:
-    if to == "earliest":
-        return ends.log_start
-    if to == "latest":
-        return ends.log_end
-    return min(max(int(to), ends.log_start), ends.log_end)
-
-
-def _run_on_reset(group: str, fenced: list[rows.Fenced], moved: list[rows.Moved]) -> None:
+def _run_on_reset(group: str, targets: dict[str, dict[int, int]]) -> None:
     declared = declared_groups.get(group)
     if declared is None or declared.on_reset is None:
         return
-    for topic, targets in _targets(fenced, moved).items():
-        declared.on_reset(topic, targets)
+    for topic, offsets in targets.items():
+        declared.on_reset(topic, offsets)
 
 
-def _targets(fenced: list[rows.Fenced], moved: list[rows.Moved]) -> dict[str, dict[int, int]]:
+def _by_topic(moved: list[rows.Moved], view: dict[int, rows.Resettable]) -> dict[str, dict[int, int]]:
     """Per topic: partition to its new offset."""
     targets: dict[str, dict[int, int]] = {}
-    for held, move in zip(fenced, moved, strict=True):
-        targets.setdefault(held.topic, {})[held.number] = move.target
+    for move in moved:
+        row = view[move.group_partition_id]
+        targets.setdefault(row.topic, {})[row.number] = move.target
     return targets

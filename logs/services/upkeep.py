@@ -15,6 +15,8 @@ from logs.errors import LockWaitTooLong
 from logs.models import ConsumerGroup, Topic
 from logs.services.compaction import compact_topics
 from logs.services.groups import create_group, subscribe_group
+from logs.services.history import sample_lag, thin_history
+from logs.services.members import forget_members
 from logs.services.topics import create_topic
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,9 @@ FREE_RESTS = 9  # times as long as emptying one took: unlinking half a gigabyte 
 def run_upkeep(*, seconds: float = UPKEEP_SECONDS, using: str = "default") -> None:
     """One round of all that keeps the log in shape, for about `seconds`; what is left waits for the next."""
     deadline = time.monotonic() + seconds
-    for step in (apply_retention, free_segments, delete_expired, compact_topics, sweep_commits, sweep_producer_ids):
+    # The sample first: it is to be of its minute also where the rest takes longer.
+    steps = (sample_lag, apply_retention, free_segments, delete_expired, compact_topics)
+    for step in (*steps, sweep_commits, sweep_producer_ids, forget_members, thin_history):
         try:
             while step(using=using) and time.monotonic() < deadline:
                 pass
@@ -138,7 +142,7 @@ def create_declared(*, using: str = "default") -> list[str]:
             created.append(f"Created topic {topic.name} of {topic.owner} with {topic.partitions} partitions.")
     for group in declared_groups:
         if not ConsumerGroup.objects.using(using).filter(name=group.name).exists():
-            create_group(group.name, owner=group.owner, start_at=group.start_at, using=using)
+            create_group(group.name, owner=group.owner, auto_offset_reset=group.auto_offset_reset, using=using)
             created.append(f"Created consumer group {group.name} of {group.owner}.")
     return created
 

@@ -9,10 +9,10 @@ SELECT e.topic_id, e.number, e.log_start, e.log_end, e.bytes, c.name, n.committe
        e.log_end - greatest(n.committed, e.log_start) AS lag,
        extract(epoch FROM clock_timestamp() - oldest."timestamp")::float8 AS lag_seconds,
        CASE WHEN g.expires_at > clock_timestamp() THEN g.owner END AS owner, g.epoch,
-       g.failing_offset, g.attempts, g.error,
+       g.paused_at IS NOT NULL OR c.paused_at IS NOT NULL, g.failing_offset, g.attempts, g.error,
        extract(epoch FROM g.retry_at - clock_timestamp())::float8 AS retry_in
 FROM ends e
-LEFT JOIN logs_group_partition g ON g.partition_id = e.id
+LEFT JOIN logs_group_partition g ON g.partition_id = e.id AND g.group_id = coalesce(%(group_id)s::int, g.group_id)
 LEFT JOIN logs_consumergroup c ON c.id = g.group_id
 LEFT JOIN LATERAL (SELECT committed FROM logs_commit
                    WHERE group_partition_id = g.id ORDER BY number DESC LIMIT 1) n ON true

@@ -31,7 +31,7 @@ CALM_SECONDS = 60.0
 Connection: TypeAlias = psycopg.Connection[Any]
 
 LOOK = "from tests.examples.readings import print_state; print_state()"
-RESET = "from logs.services import reset_offsets; reset_offsets('delay-board', 'earliest', actor='test')"
+RESET = "from logs.services import reset_offsets; reset_offsets('delay-board', 'to-earliest', actor='test')"
 
 
 @pytest.fixture

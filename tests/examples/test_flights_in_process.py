@@ -53,7 +53,7 @@ def handle_all() -> None:
 
 
 def reset(group: str, partitions: list[int] | None = None) -> None:
-    logs.services.reset_offsets(group, "earliest", topic="flights", partitions=partitions, actor="test")
+    logs.services.reset_offsets(group, "to-earliest", topics={"flights": partitions}, actor="test")
 
 
 def test_ten_days_add_up_and_a_replay_changes_nothing() -> None:

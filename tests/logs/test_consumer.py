@@ -116,7 +116,11 @@ def test_a_reset_in_the_middle_of_a_batch_undoes_the_batch_and_reading_goes_on_f
     def reset_once(record: Record) -> None:
         write(record)
         if record.offset == 5 and not resets:
-            resets.append(in_thread(lambda: services.reset_offsets("billing", 3, partitions=[0], actor="ann")))
+            resets.append(
+                in_thread(
+                    lambda: services.reset_offsets("billing", "to-offset", 3, topics={"orders": [0]}, actor="ann")
+                )
+            )
             wait_until(lambda: elsewhere(_fenced), message="the reset to fence the partition")
 
     handled_by(reset_once)

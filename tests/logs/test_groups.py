@@ -8,7 +8,15 @@ from django.db import connection, transaction
 
 from logs import selectors, services
 from logs.declarations import Group, OnReset, groups
-from logs.errors import Fenced, GroupNotFound, NotSubscribed, OffsetOutOfRange, ResetBlocked, ResetOvertaken
+from logs.errors import (
+    Fenced,
+    GroupNotFound,
+    NotSubscribed,
+    OffsetOutOfRange,
+    PlanOutdated,
+    ResetBlocked,
+    ResetOvertaken,
+)
 from logs.models import Commit, GroupPartition
 from logs.services import Assignment, NewRecord, resets
 from mqsite.errors import Invalid
@@ -47,8 +55,8 @@ def test_a_new_group_starts_at_the_first_record() -> None:
     assert committed() is None
 
 
-def test_a_group_may_start_at_what_comes_next() -> None:
-    services.create_group("late", owner="billing", topics=["orders"], start_at="latest")
+def test_a_group_may_auto_offset_reset_what_comes_next() -> None:
+    services.create_group("late", owner="billing", topics=["orders"], auto_offset_reset="latest")
     assignment = services.acquire_partition("late", "orders", 0, member="a")
     assert assignment
     assert assignment.position == 10
@@ -89,11 +97,15 @@ def test_a_heartbeat_keeps_what_a_member_holds() -> None:
     assert services.renew_partitions("a", held, seconds=60) == 0
 
 
-@pytest.mark.parametrize(("to", "position"), [("earliest", 0), ("latest", 10), (3, 3), (99, 10)])
-def test_reset_moves_the_offset_and_fences_the_holder(to: str | int, position: int) -> None:
+@pytest.mark.parametrize(
+    ("mode", "value", "position"),
+    [("to-earliest", None, 0), ("to-latest", None, 10), ("to-offset", 3, 3), ("to-offset", 99, 10)],
+)
+def test_reset_moves_the_offset_and_fences_the_holder(mode: str, value: int | None, position: int) -> None:
     holder = acquire()
     services.commit_offset(holder, 5)
-    (moved,) = services.reset_offsets("billing", to, partitions=[0], actor="ann", reason="a bug")
+    reset = services.reset_offsets("billing", mode, value, topics={"orders": [0]}, actor="ann", reason="a bug")
+    (moved,) = reset["partitions"]
     assert moved == {"topic": "orders", "partition": 0, "from": 5, "to": position}
     with pytest.raises(Fenced):
         services.commit_offset(holder, 6)
@@ -105,12 +117,12 @@ def test_reset_moves_the_offset_and_fences_the_holder(to: str | int, position: i
 def test_after_a_reset_what_was_committed_before_is_a_replay() -> None:
     holder = acquire()
     services.commit_offset(holder, 5)
-    services.reset_offsets("billing", "earliest", actor="ann")
+    services.reset_offsets("billing", "to-earliest", actor="ann")
     again = acquire(member="b")
     records = services.fetch_assigned(again, again.position, max_records=100)
     assert [r.is_replay for r in records] == [True] * 5 + [False] * 5
     services.commit_offset(again, 2)
-    services.reset_offsets("billing", "earliest", actor="ann")
+    services.reset_offsets("billing", "to-earliest", actor="ann")
     again = acquire(member="c")
     assert again.replay_until == 5
 
@@ -119,9 +131,9 @@ def test_a_reset_waits_for_a_commit_in_flight_and_then_wins() -> None:
     holder = acquire()
     with transaction.atomic():
         services.commit_offset(holder, 5)
-        reset = in_thread(lambda: services.reset_offsets("billing", "earliest", actor="ann"))
+        reset = in_thread(lambda: services.reset_offsets("billing", "to-earliest", actor="ann"))
         wait_until(_someone_waits_for_a_row, message="the reset to wait for the commit")
-    (moved, _) = reset.result(timeout=10)
+    (moved, _) = reset.result(timeout=10)["partitions"]
     assert (moved["from"], moved["to"]) == (5, 0)
     assert committed() == 0
 
@@ -136,7 +148,7 @@ def test_a_fenced_commit_takes_the_handlers_writes_along() -> None:
     holder = acquire()
     with pytest.raises(Fenced), transaction.atomic():
         AuditEntry.objects.create(actor="handler", action="x", subject="y")
-        elsewhere(lambda: services.reset_offsets("billing", "earliest", actor="ann"))
+        elsewhere(lambda: services.reset_offsets("billing", "to-earliest", actor="ann"))
         services.commit_offset(holder, 5)
     assert not AuditEntry.objects.filter(actor="handler").exists()
 
@@ -161,11 +173,11 @@ def test_a_reset_and_a_handler_that_write_the_same_rows_do_not_deadlock(
     with pytest.raises(Fenced), transaction.atomic():
         services.begin_batch(holder)
         one.update(subject="1")
-        reset = in_thread(lambda: services.reset_offsets("billing", "earliest", actor="ann"))
+        reset = in_thread(lambda: services.reset_offsets("billing", "to-earliest", actor="ann"))
         wait_until(_someone_waits_for_a_row, message="the reset to wait for the handler")
         two.update(subject="2")
         services.commit_offset(holder, 5)
-    assert len(reset.result(timeout=10)) == 2
+    assert len(reset.result(timeout=10)["partitions"]) == 2
     assert (one.get().subject, two.get().subject) == ("{0: 0, 1: 0}", "orders")
 
 
@@ -175,7 +187,7 @@ def test_a_reset_does_not_wait_for_ever_for_a_handler_and_says_so(monkeypatch: p
     with pytest.raises(Fenced), transaction.atomic():
         services.begin_batch(holder)
         with pytest.raises(ResetBlocked, match="A handler of group billing has been at work"):
-            elsewhere(lambda: services.reset_offsets("billing", 3, actor="ann"))
+            elsewhere(lambda: services.reset_offsets("billing", "to-offset", 3, actor="ann"))
         services.commit_offset(holder, 5)
     assert committed() is None
     assert acquire(member="b").position == 0
@@ -183,7 +195,7 @@ def test_a_reset_does_not_wait_for_ever_for_a_handler_and_says_so(monkeypatch: p
 
 def test_a_fenced_member_notices_before_it_works() -> None:
     holder = acquire()
-    services.reset_offsets("billing", "earliest", actor="ann")
+    services.reset_offsets("billing", "to-earliest", actor="ann")
     with pytest.raises(Fenced), transaction.atomic():
         services.begin_batch(holder)
 
@@ -195,18 +207,18 @@ def test_a_failing_on_reset_moves_nothing_and_lets_go(on_reset: Callable[[OnRese
     services.commit_offset(acquire(), 5)
     on_reset(fail)
     with pytest.raises(KeyError, match="on_reset"):
-        services.reset_offsets("billing", "earliest", actor="ann")
+        services.reset_offsets("billing", "to-earliest", actor="ann")
     assert committed() == 5
     assert acquire(member="b").position == 5
 
 
 def test_of_two_resets_at_once_each_is_whole() -> None:
-    reset = partial(services.reset_offsets, "billing", actor="ann")
+    reset = partial(services.reset_offsets, "billing", "to-offset", actor="ann")
 
     def attempt(to: int) -> str:
         try:
             reset(to)
-        except ResetOvertaken:
+        except (ResetOvertaken, PlanOutdated):
             return "overtaken"
         return "moved"
 
@@ -215,25 +227,24 @@ def test_of_two_resets_at_once_each_is_whole() -> None:
     assert committed(0) == committed(1)
 
 
-@pytest.mark.parametrize("to", ["begining", -1, None, True, 1.5])
-def test_reset_refuses_what_it_does_not_know(to: object) -> None:
-    with pytest.raises(Invalid, match="allowed are 'earliest', 'latest' or an offset"):
-        services.reset_offsets("billing", to, actor="ann")  # type: ignore[arg-type]
+def test_reset_refuses_a_mode_it_does_not_know() -> None:
+    with pytest.raises(Invalid, match="no mode 'to-begining' of reset; allowed are to-earliest, to-latest"):
+        services.reset_offsets("billing", "to-begining", actor="ann")
 
 
 def test_reset_names_what_does_not_exist() -> None:
     with pytest.raises(GroupNotFound, match="no consumer group biling"):
-        services.reset_offsets("biling", "earliest", actor="ann")
+        services.reset_offsets("biling", "to-earliest", actor="ann")
     with pytest.raises(NotSubscribed, match="partition 7"):
-        services.reset_offsets("billing", "earliest", partitions=[0, 7], actor="ann")
+        services.reset_offsets("billing", "to-earliest", topics={"orders": [0, 7]}, actor="ann")
     with pytest.raises(NotSubscribed):
-        services.reset_offsets("billing", "earliest", topic="unread", actor="ann")
+        services.reset_offsets("billing", "to-earliest", topics={"unread": None}, actor="ann")
 
 
 def test_a_commit_outside_the_log_is_refused() -> None:
     holder = acquire()
     with pytest.raises(OffsetOutOfRange, match="from 0 up to 10"):
-        services.commit_checked("billing", "orders", 0, epoch=holder.epoch, offset=11)
+        services.commit_checked("billing", [services.Commit("orders", 0, holder.epoch, 11)])
 
 
 def test_lag_is_the_distance_to_the_log_end() -> None:

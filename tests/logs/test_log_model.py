@@ -226,7 +226,7 @@ class LogMachine(RuleBasedStateMachine):
         for number, partition in enumerate(topic.partitions):
             held = services.acquire_partition("group", topic.name, number, member="a")
             assert held is not None
-            assert held.position == (partition.start if partition.committed is None else partition.committed)
+            assert held.position == max(partition.start, partition.committed or 0)
             got = services.fetch_assigned(held, held.position, max_records=most)
             offset = max(held.position, partition.start)
             assert_records(got, partition, offset)

@@ -44,13 +44,13 @@ def test_fetch_reads_a_range_of_the_primary_key(standing: list[int]) -> None:
 
 
 def test_a_position_is_one_step_into_the_newest_commits(standing: list[int]) -> None:
-    nodes = plan_of("logs", "position", group_partition_id=1)
+    nodes = plan_of("logs", "position", group_partition_ids=[1])
     assert scans(nodes)["logs_commit"] == {"logs_commit_pkey"}
 
 
 def test_the_lag_of_a_topic_reads_only_newest_commits(standing: list[int]) -> None:
     topic_id = metadata.locate_topic("orders", using="default").topic_id
-    nodes = plan_of("logs", "positions", topic_ids=[topic_id])
+    nodes = plan_of("logs", "positions", topic_ids=[topic_id], group_id=None)
     assert "logs_record_s0" not in scans(nodes)  # only through logs_tail and logs_record_at
     assert scans(nodes)["logs_commit"] == {"logs_commit_pkey"}
 

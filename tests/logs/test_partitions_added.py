@@ -20,7 +20,7 @@ KEY = next(key for key in "abcdefgh" if partition_for_key(key.encode(), 4) >= 2)
 def topic() -> str:
     services.create_topic("orders", owner="shop", partitions=2)
     services.create_group("old", owner="billing", topics=["orders"])
-    services.create_group("new", owner="billing", topics=["orders"], start_at="latest")
+    services.create_group("new", owner="billing", topics=["orders"], auto_offset_reset="latest")
     return "orders"
 
 
@@ -45,7 +45,9 @@ def test_every_group_starts_at_the_first_record_of_a_new_partition(group: str) -
     grow()
     publish("after", partition=3)
     services.delete_records("orders", {3: 1}, actor="test")
-    assert [position(group, p) for p in (2, 3)] == [0, 0]  # and there it is told of what it missed
+    assert [position(group, p) for p in (2, 3)] == [0, 1]
+    (missed,) = selectors.find_resets(group)
+    assert missed["partitions"] == [{"topic": "orders", "partition": 3, "from": 0, "to": 1}], "what it never read"
     assert position("new", 0) == 0
 
 
@@ -58,9 +60,9 @@ def test_groups_and_partitions_come_with_one_commit() -> None:
     assert GroupPartition.objects.filter(group__name="new").count() == 4
 
 
-@pytest.mark.parametrize("start_at", ["earliest", "latest"])
-def test_a_subscription_during_the_growth_misses_no_partition(start_at: str) -> None:
-    services.create_group("late", owner="billing", start_at=start_at)
+@pytest.mark.parametrize("auto_offset_reset", ["earliest", "latest"])
+def test_a_subscription_during_the_growth_misses_no_partition(auto_offset_reset: str) -> None:
+    services.create_group("late", owner="billing", auto_offset_reset=auto_offset_reset)
     with held_open(grow) as commit:
         subscribing = in_thread(lambda: services.subscribe_group("late", "orders"))
         wait_until(someone_waits, message="the subscription to wait")
@@ -70,7 +72,7 @@ def test_a_subscription_during_the_growth_misses_no_partition(start_at: str) -> 
 
 
 def test_a_growth_during_a_subscription_misses_no_group() -> None:
-    services.create_group("late", owner="billing", start_at="latest")
+    services.create_group("late", owner="billing", auto_offset_reset="latest")
     with held_open(lambda: services.subscribe_group("late", "orders")) as commit:
         growing = in_thread(grow)
         wait_until(someone_waits, message="the growth to wait")

@@ -74,7 +74,7 @@ def test_publishing_in_and_out_of_transactions_and_consuming() -> None:
     assert assignment
     with transaction.atomic():
         services.commit_offset(assignment, 60)
-    (moved, _) = services.reset_offsets("billing", "earliest", actor="ann")
+    (moved, _) = services.reset_offsets("billing", "to-earliest", actor="ann")["partitions"]
     assert moved["from"] == 60
 
 

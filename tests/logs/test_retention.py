@@ -334,7 +334,7 @@ def test_after_emptying_a_segment_the_disk_is_left_to_publishers_for_nine_times_
 ) -> None:
     segments = [roll(), roll(), roll()]
     rests: list[float] = []
-    monkeypatch.setattr(upkeep.time, "sleep", rests.append)
+    monkeypatch.setattr("logs.services.upkeep.time.sleep", rests.append)
     started = time.monotonic()
     assert services.free_segments() == segments[:2]  # the last one is in use
     took = time.monotonic() - started

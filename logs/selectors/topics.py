@@ -1,4 +1,4 @@
-"""Questions to the log that change nothing. Shapes are ready for JSON."""
+"""Topics, their records and their bounds, as they are."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,14 +10,11 @@ from typing import Any, NamedTuple
 from django.db.models import Count
 
 from logs import metadata, rows, store
-from logs.configs import MAX_BIGINT, describe_configs, parse_configs, read_configs
-from logs.declarations import groups as declared_groups
-from logs.declarations import topics as declared_topics
-from logs.errors import GroupNotFound, KeysNotIndexed, OffsetOutOfRange, PartitionGone, PartitionNotFound, TopicNotFound
-from logs.models import ConsumerGroup, GroupPartition, Topic
+from logs.configs import MAX_BIGINT, describe_configs, read_configs
+from logs.errors import KeysNotIndexed, OffsetOutOfRange, PartitionGone, PartitionNotFound, TopicNotFound
+from logs.models import ConsumerGroup, Topic
 from mqsite.errors import Invalid
 from mqsite.payloads import as_text, encode_key
-from mqsite.registry import list_differences
 
 SHOWN_VALUE_BYTES = 2_000
 MAX_FOUND_RECORDS = 1_000
@@ -158,16 +155,16 @@ def indexes_keys(topic: Topic) -> bool:
 
 def overview(limit: int = 20, *, using: str = "default") -> list[dict[str, Any]]:
     """The topics whose readers are furthest behind, then the rest by name."""
-    topics = list(_topics(using)[: limit * 5])
-    described = _describe(topics, using=using)
+    topics = list(stored_topics(using)[: limit * 5])
+    described = describe_topics(topics, using=using)
     return sorted(described, key=_worst_lag)[:limit]
 
 
 def describe_topic(name: str, *, using: str = "default") -> dict[str, Any]:
-    topic = _topics(using).filter(name=name).first()
+    topic = stored_topics(using).filter(name=name).first()
     if topic is None:
         raise TopicNotFound(topic=name)
-    return _describe([topic], using=using)[0]
+    return describe_topics([topic], using=using)[0]
 
 
 def describe_topic_configs(name: str, *, using: str = "default") -> list[dict[str, Any]]:
@@ -196,90 +193,13 @@ def newest_records(topic: str, limit: int = 50, *, using: str = "default") -> li
     return [_shown(record) for record in records[:limit]]
 
 
-def groups(limit: int = 100, *, using: str = "default") -> list[dict[str, Any]]:
-    """Each group with its lag over all topics, furthest behind first."""
-    found = list(ConsumerGroup.objects.using(using).select_related("owner")[:limit])
-    rows = [_summarise_group(group, _positions_of(group, using=using)) for group in found]
-    return sorted(rows, key=lambda row: (-(row["lag_seconds"] or 0), row["group"]))
-
-
-def describe_group(name: str, *, using: str = "default") -> dict[str, Any]:
-    """A group with its topics, each as `describe_topic` shows it but with this group alone."""
-    group = require_group(name, using=using)
-    topics = _describe(_topics_of(group, using=using), using=using, only_group=name)
-    return {"group": group.name, "owner": group.owner.name, "topics": topics}
-
-
-def require_group(name: str, *, using: str = "default") -> ConsumerGroup:
-    group = ConsumerGroup.objects.using(using).select_related("owner").filter(name=name).first()
-    if group is None:
-        raise GroupNotFound(group=name)
-    return group
-
-
-def find_group_partition(group: str, topic: str, partition: int, *, using: str = "default") -> GroupPartition | None:
-    return (
-        GroupPartition.objects.using(using)
-        .filter(group__name=group, partition__topic__name=topic, partition__number=partition)
-        .first()
-    )
-
-
-def drift(*, using: str = "default") -> list[str]:
-    """A sentence for each difference between what is declared in code and what the database holds."""
-    found = []
-    stored_topics = {t.name: t for t in _topics(using).filter(name__in=[t.name for t in declared_topics])}
-    for topic in declared_topics:
-        stored = stored_topics.get(topic.name)
-        columns = parse_configs(topic.configs)
-        wanted = (topic.owner, topic.partitions, *columns.values())
-        values = stored and (stored.owner.name, stored.partition_count, *(getattr(stored, c) for c in columns))
-        found += list_differences(f"Topic {topic.name}", ("owner", "partitions", *topic.configs), wanted, values)
-    stored_groups = {
-        g.name: g
-        for g in ConsumerGroup.objects.using(using)
-        .select_related("owner")
-        .filter(name__in=[g.name for g in declared_groups])
-    }
-    for group in declared_groups:
-        row = stored_groups.get(group.name)
-        found += list_differences(
-            f"Group {group.name}",
-            ("owner", "start_at"),
-            (group.owner, group.start_at),
-            (row.owner.name, row.start_at) if row else None,
-        )
-    return found
-
-
-def _topics(using: str) -> Any:
+def stored_topics(using: str) -> Any:
     return Topic.objects.using(using).select_related("owner").annotate(partition_count=Count("partitions"))
 
 
-def _topics_of(group: ConsumerGroup, *, using: str) -> list[Topic]:
-    ids = GroupPartition.objects.using(using).filter(group=group).values("partition__topic_id")
-    return list(_topics(using).filter(id__in=ids))
-
-
-def _positions_of(group: ConsumerGroup, *, using: str) -> list[rows.Position]:
-    ids = [topic.id for topic in _topics_of(group, using=using)]
-    return [p for p in store.positions(ids, using=using) if p.group == group.name]
-
-
-def _summarise_group(group: ConsumerGroup, positions: list[rows.Position]) -> dict[str, Any]:
-    names = Topic.objects.using(group._state.db).filter(id__in={p.topic_id for p in positions})
-    return {
-        "group": group.name,
-        "owner": group.owner.name,
-        "topics": [topic.name for topic in names],
-        "members": len({p.owner for p in positions if p.owner}),
-        "lag": sum(p.lag for p in positions),
-        "lag_seconds": max((p.lag_seconds for p in positions if p.lag_seconds is not None), default=None),
-        "failing": sum(p.attempts > 0 for p in positions),
-    }
-
-
-def _describe(topics: Iterable[Any], *, using: str, only_group: str | None = None) -> list[dict[str, Any]]:
+def describe_topics(
+    topics: Iterable[Any], *, using: str, only_group: ConsumerGroup | None = None
+) -> list[dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {
         topic.id: {
             "name": topic.name,
@@ -294,19 +214,19 @@ def _describe(topics: Iterable[Any], *, using: str, only_group: str | None = Non
         }
         for topic in topics
     }
-    for row in store.positions(list(found), using=using):
-        _add_position(found[row.topic_id], row, only_group)
+    for row in store.positions(list(found), group_id=only_group.id if only_group else None, using=using):
+        _add_position(found[row.topic_id], row)
     return list(found.values())
 
 
-def _add_position(topic: dict[str, Any], row: rows.Position, only_group: str | None) -> None:
+def _add_position(topic: dict[str, Any], row: rows.Position) -> None:
     partitions = topic["partitions"]
     if not partitions or partitions[-1]["number"] != row.number:
         ends = {"log_start": row.log_start, "log_end": row.log_end, "size_bytes": row.size_bytes}
         partitions.append({"number": row.number, **ends, "groups": []})
         topic["records"] += row.log_end - row.log_start
         topic["size_bytes"] += row.size_bytes
-    if row.group is None or only_group not in {None, row.group}:
+    if row.group is None:
         return
     if row.group not in topic["groups"]:
         topic["groups"].append(row.group)
@@ -318,6 +238,7 @@ def _add_position(topic: dict[str, Any], row: rows.Position, only_group: str | N
             "lag_seconds": row.lag_seconds,
             "owner": row.owner,
             "epoch": row.epoch,
+            "is_paused": row.is_paused,
             "failing": _failing(row),
         }
     )
@@ -361,19 +282,3 @@ def _cut(value: bytes) -> str:
     except UnicodeDecodeError as error:
         cut_in_a_character = len(value) > len(start) and error.start > len(start) - 4
         return start.decode(errors="ignore") if cut_in_a_character else as_text(start) or ""
-
-
-def has_unread(group: str, topic: str, partition: int, *, using: str = "default") -> bool:
-    """Whether the group has not read the partition to its end."""
-    return bool(store.unread(group, topic, partition, using=using))
-
-
-def find_behind(groups: Sequence[str], *, limit: int, using: str = "default") -> list[rows.Behind]:
-    """What the groups have not read to the end, that nobody holds and that waits for no retry."""
-    return store.behind(groups, limit=limit, using=using) if groups else []
-
-
-def holder_of(group: str, topic: str, partition: int, *, using: str = "default") -> str:
-    """The member that reads the partition now, or "nobody"."""
-    held = find_group_partition(group, topic, partition, using=using)
-    return (held.owner if held else None) or "nobody"

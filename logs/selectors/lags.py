@@ -1,0 +1,82 @@
+"""How far groups are behind: all of them at once, lately, and where that is heading. Part of the selectors."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import timedelta
+from math import ceil
+from typing import Any
+
+from django.db.models import Max
+from django.utils import timezone
+
+from logs import rows, store
+from logs.forecast import TREND_SECONDS, Trend, foretell_topics
+from logs.models import ConsumerGroup, LagSample, Reset, Topic
+from mqsite.errors import Invalid
+
+HISTORY_POINTS = 300  # at most; a longer time has wider steps
+LEAST_STEP_SECONDS = 60  # that of the samples
+MOST_HISTORY_HOURS = 7 * 24
+
+
+def summarise_groups(limit: int, *, using: str) -> list[dict[str, Any]]:
+    """The groups that are furthest behind, of all there are."""
+    by_group: dict[int, list[rows.Lag]] = defaultdict(list)
+    for lag in store.lags(None, using=using):
+        by_group[lag.group_id].append(lag)
+    known = ConsumerGroup.objects.using(using).values_list("id", "name", "owner__name")
+    found = sorted(((name, owner, by_group[id_]) for id_, name, owner in known), key=_furthest_first)[:limit]
+    read = {lag.topic_id for _, _, lags in found for lag in lags}
+    names = dict(Topic.objects.using(using).filter(id__in=read).values_list("id", "name"))
+    return [_summarise(name, owner, lags, names) for name, owner, lags in found]
+
+
+def read_history(group_id: int, topic_id: int | None, *, hours: float, using: str = "default") -> list[dict[str, Any]]:
+    """Points for a chart, oldest first, at most HISTORY_POINTS."""
+    if not 0 < hours <= MOST_HISTORY_HOURS:
+        raise Invalid(reason=f"hours is {hours}; allowed are more than 0 up to {MOST_HISTORY_HOURS}.")
+    seconds = hours * 3_600
+    steps = ceil(seconds / (HISTORY_POINTS - 1) / LEAST_STEP_SECONDS)
+    points = store.lag_history(
+        group_id, topic_id, seconds=seconds, step_seconds=steps * LEAST_STEP_SECONDS, using=using
+    )
+    return [{**point._asdict(), "at": point.at.isoformat()} for point in points]
+
+
+def find_trends(
+    group_id: int, present: Mapping[str, int], *, using: str
+) -> tuple[dict[str, Trend | None], Trend | None]:
+    """The trend of each topic and of all together, given each topic's lag as it is now.
+
+    What was before a reset says nothing about the reading since.
+    """
+    now = timezone.now()
+    since = now - timedelta(seconds=TREND_SECONDS)
+    resets = Reset.objects.using(using).filter(group_id=group_id, at__gt=since)
+    since = resets.aggregate(last=Max("at"))["last"] or since
+    samples = LagSample.objects.using(using).filter(group_id=group_id, topic__name__in=present, at__gt=since)
+    taken = [(topic, at.timestamp(), lag) for topic, at, lag in samples.values_list("topic__name", "at", "lag")]
+    return foretell_topics(taken, present, at=now.timestamp())
+
+
+def _furthest_first(found: tuple[str, str, list[rows.Lag]]) -> tuple[float, int, str]:
+    name, _, lags = found
+    return -(_oldest(lags) or 0.0), -sum(lag.lag for lag in lags), name
+
+
+def _oldest(lags: list[rows.Lag]) -> float | None:
+    return max((lag.lag_seconds for lag in lags if lag.lag_seconds is not None), default=None)
+
+
+def _summarise(name: str, owner: str, lags: list[rows.Lag], topics: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "group": name,
+        "owner": owner,
+        "topics": sorted(topics[lag.topic_id] for lag in lags if lag.topic_id in topics),
+        "members": len({holder for lag in lags for holder in lag.holders}),
+        "lag": sum(lag.lag for lag in lags),
+        "lag_seconds": _oldest(lags),
+        "failing": sum(lag.failing for lag in lags),
+        "paused": sum(lag.paused for lag in lags),
+        "not_started": sum(lag.not_started for lag in lags),
+    }
