@@ -1,9 +1,8 @@
-"""REST of the log: parse, call a service or selector, answer."""
+"""REST of topics and records: parse, call a service or selector, answer. Groups: `group_api.py`."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from django.conf import settings
 from rest_framework import status
@@ -12,17 +11,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from logs import selectors, services
-from logs.errors import GroupNotOwned, PartitionHeld
 from logs.serializers import (
-    AcquireInput,
-    CommitInput,
     DeleteRecordsInput,
     EraseInput,
     FetchInput,
-    GroupInput,
     KeyInput,
     OffsetsInput,
-    ResetInput,
     TopicChange,
     TopicDeletion,
     TopicInput,
@@ -152,7 +146,7 @@ class PartitionRecordsView(APIView):
     def get(self, request: Request, topic: str, partition: int) -> Response:
         """Fetch `?offset=&max_records=&max_bytes=&wait_seconds=`. Reading removes nothing."""
         given = checked(FetchInput, request.query_params)
-        with _place_to_wait(given["wait_seconds"]) as seconds:
+        with place_to_wait(given["wait_seconds"]) as seconds:
             records = services.fetch(topic, partition, **{**given, "wait_seconds": seconds})
         refused = not records and seconds < given["wait_seconds"]
         following = records[-1].offset + 1 if records else given["offset"]
@@ -164,62 +158,8 @@ class PartitionRecordsView(APIView):
         return _publish(request, topic, partition)
 
 
-class GroupsView(APIView):
-    """The consumer groups, and a new one owned by the boundary that asks."""
-
-    def get(self, request: Request) -> Response:
-        return Response({"groups": selectors.groups()})
-
-    def post(self, request: Request) -> Response:
-        given = checked(GroupInput, request.data)
-        services.create_group(owner=require_acting(acting_boundary(request)), **given)
-        return Response(selectors.describe_group(given["name"]), status=status.HTTP_201_CREATED)
-
-
-class GroupView(APIView):
-    """One group: its position and lag on every partition."""
-
-    def get(self, request: Request, group: str) -> Response:
-        return Response(selectors.describe_group(group))
-
-
-class AssignmentsView(APIView):
-    """Become the reader of a partition: answers the epoch to commit with and where to go on reading."""
-
-    def post(self, request: Request, group: str) -> Response:
-        boundary = _require_reader(request, group)
-        given = checked(AcquireInput, request.data)
-        member = f"rest:{boundary}:{given.pop('member')}"
-        assignment = services.acquire_partition(group, member=member, **given)
-        if assignment is None:
-            owner = selectors.holder_of(group, given["topic"], given["partition"])
-            raise PartitionHeld(group=group, topic=given["topic"], partition=given["partition"], owner=owner)
-        answer: dict[str, Any] = {"member": member, "epoch": assignment.epoch, "offset": assignment.position}
-        return Response(answer, status=status.HTTP_201_CREATED)
-
-
-class OffsetsView(APIView):
-    """Commit the NEXT offset to read, with the epoch of the assignment."""
-
-    def post(self, request: Request, group: str) -> Response:
-        _require_reader(request, group)
-        given = checked(CommitInput, request.data)
-        services.commit_checked(group, given["topic"], given["partition"], epoch=given["epoch"], offset=given["offset"])
-        return Response({"committed": given["offset"]})
-
-
-class ResetView(APIView):
-    """Move the group: `{"to": "earliest" | "latest" | offset, "topic", "partitions", "reason"}`."""
-
-    def post(self, request: Request, group: str) -> Response:
-        _require_reader(request, group)
-        given = checked(ResetInput, request.data)
-        moved = services.reset_offsets(group, given.pop("to"), actor=acting_name(request), **given)
-        return Response({"group": group, "partitions": moved})
-
-
 @contextmanager
-def _place_to_wait(wanted_seconds: float) -> Iterator[float]:
+def place_to_wait(wanted_seconds: float) -> Iterator[float]:
     """How long a request may wait: not at all when every place is taken."""
     if not wanted_seconds or not _places_to_wait.acquire(blocking=False):
         yield 0.0
@@ -243,11 +183,3 @@ def _require_topic_owner(request: Request, topic: str, verb: str) -> str:
     if not getattr(request.user, "is_superuser", False):
         require_owner(owner, acting_boundary(request), verb=verb, name=topic)
     return acting_name(request)
-
-
-def _require_reader(request: Request, group: str) -> str:
-    owner = selectors.require_group(group).owner.name
-    boundary = acting_boundary(request)
-    if boundary != owner and not getattr(request.user, "is_superuser", False):
-        raise GroupNotOwned(owner=owner, verb="reads as", name=group, boundary=boundary or "nobody")
-    return boundary or str(request.user)

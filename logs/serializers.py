@@ -1,5 +1,9 @@
-"""Shapes of the log's REST API. Offsets are 64-bit numbers: JavaScript bends those above 2^53, so parse them as big."""
+"""Shapes of topics and records over REST.
 
+Offsets are 64-bit numbers: JavaScript bends those above 2^53, so parse them as big.
+"""
+
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -40,6 +44,16 @@ class ConfigValue(serializers.Field):
 
 def configs_field(**more: Any) -> serializers.DictField:
     return serializers.DictField(child=ConfigValue(allow_null=True), **more)
+
+
+class SecondsField(serializers.FloatField):
+    """A finite number: nothing is before or after "nan" seconds."""
+
+    def to_internal_value(self, data: Any) -> float:
+        seconds = super().to_internal_value(data)
+        if not math.isfinite(seconds):
+            self.fail("invalid")
+        return seconds
 
 
 def reason_field() -> serializers.CharField:
@@ -88,42 +102,15 @@ class DeleteRecordsInput(NamedFields):
         return targets
 
 
-class GroupInput(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=249)
-    topics = serializers.ListField(child=serializers.CharField(), default=list, max_length=1_000)
-    start_at = serializers.CharField(default="earliest")
-
-
 class FetchInput(NamedFields):
     offset = serializers.IntegerField(min_value=0, max_value=MAX_BIGINT)
     max_records = serializers.IntegerField(default=500, min_value=1, max_value=MAX_FETCH_RECORDS)
     max_bytes = serializers.IntegerField(default=1_048_576, min_value=1, max_value=MAX_FETCH_BYTES)
-    wait_seconds = serializers.FloatField(default=0.0, min_value=0, max_value=MAX_REST_WAIT_SECONDS)
+    wait_seconds = SecondsField(default=0.0, min_value=0, max_value=MAX_REST_WAIT_SECONDS)
 
 
 class OffsetsInput(NamedFields):
     time = serializers.CharField(required=False)
-
-
-class AcquireInput(serializers.Serializer[Any]):
-    topic = serializers.CharField()
-    partition = serializers.IntegerField(min_value=0)
-    member = serializers.CharField(max_length=100)
-    seconds = serializers.FloatField(default=30, min_value=1, max_value=300)
-
-
-class CommitInput(serializers.Serializer[Any]):
-    topic = serializers.CharField()
-    partition = serializers.IntegerField(min_value=0)
-    offset = serializers.IntegerField(min_value=0)
-    epoch = serializers.IntegerField(min_value=0)
-
-
-class ResetInput(serializers.Serializer[Any]):
-    to = serializers.JSONField()
-    topic = serializers.CharField(default=None, allow_null=True)
-    partitions = serializers.ListField(child=serializers.IntegerField(min_value=0), default=None, allow_null=True)
-    reason = reason_field()
 
 
 RECORD_FIELDS: dict[str, type] = {

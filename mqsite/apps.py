@@ -8,4 +8,4 @@ class MqsiteConfig(AppConfig):
     verbose_name = "mqsite"
 
     def ready(self) -> None:
-        from mqsite import celery, checks  # noqa: F401
+        from mqsite import celery, checks, converters  # noqa: F401

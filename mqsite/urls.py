@@ -22,7 +22,7 @@ urlpatterns = [
 
 websocket_urlpatterns = [
     path("ws/overview/", overview.OverviewSocket.as_asgi()),
-    path("ws/topics/<str:name>/", TopicSocket.as_asgi()),
-    path("ws/groups/<str:name>/", GroupSocket.as_asgi()),
-    path("ws/queues/<str:name>/", QueueSocket.as_asgi()),
+    path("ws/topics/<name:name>/", TopicSocket.as_asgi()),
+    path("ws/groups/<name:name>/", GroupSocket.as_asgi()),
+    path("ws/queues/<name:name>/", QueueSocket.as_asgi()),
 ]

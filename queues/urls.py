@@ -6,17 +6,17 @@ from queues import api, views
 
 pages = [
     path("queues/", views.queues, name="queues"),
-    path("queues/<str:name>/", views.queue, name="queue"),
+    path("queues/<name:name>/", views.queue, name="queue"),
 ]
 
 endpoints = [
     path("queues/", api.QueuesView.as_view()),
-    path("queues/<str:queue>/", api.QueueView.as_view()),
-    path("queues/<str:queue>/messages/", api.MessagesView.as_view()),
-    path("queues/<str:queue>/leases/", api.LeasesView.as_view()),
-    path("queues/<str:queue>/leases/<uuid:token>/ack/", api.AckView.as_view()),
-    path("queues/<str:queue>/leases/<uuid:token>/nack/", api.NackView.as_view()),
-    path("queues/<str:queue>/leases/<uuid:token>/reject/", api.RejectView.as_view()),
-    path("queues/<str:queue>/leases/<uuid:token>/extend/", api.ExtendView.as_view()),
-    path("queues/<str:queue>/redrive/", api.RedriveView.as_view()),
+    path("queues/<name:queue>/", api.QueueView.as_view()),
+    path("queues/<name:queue>/messages/", api.MessagesView.as_view()),
+    path("queues/<name:queue>/leases/", api.LeasesView.as_view()),
+    path("queues/<name:queue>/leases/<uuid:token>/ack/", api.AckView.as_view()),
+    path("queues/<name:queue>/leases/<uuid:token>/nack/", api.NackView.as_view()),
+    path("queues/<name:queue>/leases/<uuid:token>/reject/", api.RejectView.as_view()),
+    path("queues/<name:queue>/leases/<uuid:token>/extend/", api.ExtendView.as_view()),
+    path("queues/<name:queue>/redrive/", api.RedriveView.as_view()),
 ]

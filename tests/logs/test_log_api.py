@@ -55,10 +55,13 @@ def test_a_member_acquires_commits_and_is_fenced_by_a_reset(shop: APIClient) -> 
     assert (held.status_code, held.data["offset"]) == (201, 0)
     epoch = held.data["epoch"]
     assert post(billing, "groups/billing/assignments/", {**target, "member": "m2"}).status_code == 409
-    assert post(billing, "groups/billing/offsets/", {**target, "offset": 3, "epoch": epoch}).status_code == 200
-    moved = post(billing, "groups/billing/reset-offsets/", {"to": "earliest", "partitions": [0]})
+    commit = {**target, "offset": 3, "epoch": epoch}
+    assert post(billing, "groups/billing/offsets/", {"offsets": [commit]}).status_code == 200
+    topics = [{"topic": "orders", "partitions": [0]}]
+    reset = {"mode": "to-earliest", "topics": topics, "dry_run": False}
+    moved = post(billing, "groups/billing/reset-offsets/", reset)
     assert moved.data["partitions"] == [{"topic": "orders", "partition": 0, "from": 3, "to": 0}]
-    fenced = post(billing, "groups/billing/offsets/", {**target, "offset": 4, "epoch": epoch})
+    fenced = post(billing, "groups/billing/offsets/", {"offsets": [{**commit, "offset": 4}]})
     assert (fenced.status_code, fenced.data["code"]) == (409, "illegal_generation")
 
 
@@ -78,8 +81,8 @@ def test_a_member_acquires_commits_and_is_fenced_by_a_reset(shop: APIClient) -> 
         ("topics/", {"name": "orders"}, 409, "topic_already_exists", "exists already"),
         ("topics/", {"name": "a b"}, 400, "invalid", "a-z A-Z 0-9"),
         ("topics/", {"name": "x", "partitions": 0}, 400, "invalid", "allowed are 1 to"),
-        ("groups/", {"name": "g", "start_at": "begining"}, 400, "invalid", "'earliest' and 'latest'"),
-        ("groups/nope/reset-offsets/", {"to": "earliest"}, 404, "group_id_not_found", "no consumer group nope"),
+        ("groups/", {"name": "g", "auto_offset_reset": "begining"}, 400, "invalid", "'earliest', 'latest', 'none'"),
+        ("groups/nope/reset-offsets/", {"mode": "to-earliest"}, 404, "group_id_not_found", "no consumer group nope"),
     ],
 )
 def test_bad_input_is_named(shop: APIClient, path: str, body: Any, status: int, code: str | None, message: str) -> None:
@@ -93,6 +96,8 @@ def test_a_body_that_is_no_json_and_fields_of_a_wrong_type_are_named(shop: APICl
     assert (broken.status_code, "not JSON" in broken.data["message"]) == (400, True)
     wrong = shop.get("/api/topics/orders/partitions/0/records/?offset=x&max_records=0")
     assert set(wrong.data["fields"]) == {"offset", "max_records"}
+    endless = shop.get("/api/topics/orders/partitions/0/records/?offset=0&wait_seconds=nan")
+    assert (endless.status_code, set(endless.data["fields"])) == (400, {"wait_seconds"})
     beyond = shop.get("/api/topics/orders/partitions/0/records/?offset=9")
     assert (beyond.status_code, beyond.data["code"]) == (400, "offset_out_of_range")
     assert beyond.data["facts"]["log_end"] == 0
@@ -103,7 +108,7 @@ def test_only_the_owner_publishes_and_only_its_reader_moves_a_group(shop: APICli
     other = client_of("other")
     refused = post(other, "topics/orders/records/", {"records": [{"value": 1}]})
     assert (refused.status_code, refused.data["message"]) == (403, "Only shop publishes to orders; you act for other.")
-    refused = post(other, "groups/billing/reset-offsets/", {"to": "earliest"})
+    refused = post(other, "groups/billing/reset-offsets/", {"mode": "to-earliest"})
     assert (refused.status_code, refused.data["code"]) == (403, "not_owner")
 
 
