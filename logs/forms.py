@@ -1,5 +1,6 @@
 """What a person fills in."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -7,7 +8,8 @@ from django import forms
 
 from logs.configs import CONFIGS, Config
 from logs.keeping import say_config
-from logs.models import Topic
+from logs.models import ConsumerGroup, Topic
+from logs.policies import ALLOWED, parse_start_policy
 from mqsite.errors import Invalid
 
 
@@ -19,30 +21,6 @@ def _say_default(config: Config) -> str:
     """`604800000 (7 days)`"""
     words = say_config(config.name, config.default)
     return words if config.least is None or words == str(config.default) else f"{config.default} ({words})"
-
-
-class ResetForm(forms.Form):
-    """Where to move a group's offsets, and why."""
-
-    to = forms.ChoiceField(
-        label="Move to",
-        choices=[("earliest", "the log start: read everything again"), ("latest", "the log end"), ("offset", "offset")],
-    )
-    offset = forms.IntegerField(min_value=0, required=False, help_text="The next offset to read.")
-    reason = _ask_reason()
-
-    def clean(self) -> dict[str, Any]:
-        given = super().clean() or {}
-        if given.get("to") == "offset" and given.get("offset") is None and "offset" not in self.errors:
-            self.add_error("offset", "Which offset?")
-        return given
-
-    @property
-    def target(self) -> str | int:
-        """As `services.reset_offsets` takes it."""
-        to: str = self.cleaned_data["to"]
-        offset: int = self.cleaned_data["offset"] or 0
-        return offset if to == "offset" else to
 
 
 class TopicForm(forms.ModelForm):
@@ -154,19 +132,50 @@ class PinnedDeletionForm(forms.Form):
             raise forms.ValidationError("These are no offsets of partitions.") from error
 
 
-class DeleteTopicForm(forms.Form):
-    """Its name, typed."""
+class NamedDeletionForm(forms.Form):
+    """Of what is to be deleted the name, typed. `kind`: "topic" or "group"."""
 
-    name = forms.CharField(label="Name of the topic", widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    name = forms.CharField(widget=forms.TextInput(attrs={"autocomplete": "off"}))
     reason = _ask_reason()
 
-    def __init__(self, *args: Any, topic: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kind: str, subject: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.topic = topic
-        self.fields["name"].help_text = f"Type {topic} to delete it."
+        self.kind, self.subject = kind, subject
+        self.fields["name"].label = f"Name of the {kind}"
+        self.fields["name"].help_text = f"Type {subject} to delete it."
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
-        if name != self.topic:
-            raise forms.ValidationError(f"This topic is {self.topic}, not {name}.")
+        if name != self.subject:
+            raise forms.ValidationError(f"This {self.kind} is {self.subject}, not {name}.")
         return name
+
+
+class DeleteOffsetsForm(forms.Form):
+    """Of which topic a group shall forget its offsets."""
+
+    topic = forms.ChoiceField()
+    reason = _ask_reason()
+
+    def __init__(self, *args: Any, topics: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["topic"].choices = [(topic, topic) for topic in topics]  # type: ignore[attr-defined]
+
+
+class GroupForm(forms.ModelForm):
+    """Where a group reads without a valid committed offset."""
+
+    reason = _ask_reason()
+
+    class Meta:
+        model = ConsumerGroup
+        fields = ["auto_offset_reset"]
+        help_texts = {"auto_offset_reset": f"Where it reads without a valid committed offset: {ALLOWED}."}
+
+    def clean_auto_offset_reset(self) -> str:
+        policy: str = self.cleaned_data["auto_offset_reset"]
+        try:
+            parse_start_policy(policy)
+        except Invalid as error:
+            raise forms.ValidationError(str(error)) from error
+        return policy

@@ -4,10 +4,11 @@ import time
 from typing import Any
 from urllib.parse import parse_qs
 
-from logs import pictures, selectors
+from logs import group_pictures, pictures, selectors
 from mqsite.sockets import Hint, Sections, SnapshotSocket
 
 RECORDS_SECONDS = 1.0  # the list of newest records is read at most this often
+MEMBERS_SECONDS = 1.0  # so are a group's members and its resets
 
 
 class TopicSocket(SnapshotSocket):
@@ -46,6 +47,8 @@ class GroupSocket(SnapshotSocket):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.windows: dict[str, int] = {}
+        self.lists: Sections = {}
+        self.lists_at = float("-inf")
 
     def hear(self, hint: Hint) -> None:
         if hint["half"] == "logs":
@@ -53,9 +56,29 @@ class GroupSocket(SnapshotSocket):
 
     def draw(self) -> Sections:
         group = selectors.describe_group(self.name)
-        sections: Sections = {f"group:{self.name}": pictures.draw_group(group)}
+        lists = self._draw_lists()
+        group["members"] = len(lists[f"members:{self.name}"]["rows"])
+        sections: Sections = {
+            f"group:{self.name}": pictures.draw_group(group),
+            f"pauses:{self.name}": _draw_shape(group_pictures.draw_pauses(group)),
+            **lists,
+        }
         for topic in group["topics"]:
             name = topic["name"]
             self.windows[name] = pictures.choose_window(topic, self.windows.get(name))
             sections[f"topic:{name}"] = pictures.draw_topic(topic, window=self.windows[name])
         return sections
+
+    def _draw_lists(self) -> Sections:
+        if time.monotonic() - self.lists_at >= MEMBERS_SECONDS:
+            self.lists_at = time.monotonic()
+            state = selectors.group_state(selectors.require_group(self.name))
+            members = group_pictures.draw_members(selectors.list_members(self.name), state)
+            resets = _draw_shape(group_pictures.draw_resets(selectors.find_resets(self.name)))
+            self.lists = {f"members:{self.name}": members, f"resets:{self.name}": resets}
+        return self.lists
+
+
+def _draw_shape(part: dict[str, Any]) -> dict[str, Any]:
+    """Enough for the page to see that it has another one; it then asks for it as HTML."""
+    return {"shape": part["shape"]}

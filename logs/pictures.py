@@ -103,7 +103,9 @@ def draw_group(group: dict[str, Any]) -> Picture:
     members = {g["owner"] for t in group["topics"] for p in t["partitions"] for g in p["groups"] if g["owner"]}
     partitions = sum(len(t["partitions"]) for t in group["topics"])
     heading = problems[0]["title"] if problems else f"{group['group']} has read everything to the end"
-    if not problems and lag:
+    if group.get("is_paused"):
+        heading = f"{group['group']} is paused"
+    elif not problems and lag:
         heading = f"{group['group']} is keeping up"
     return {
         "name": group["group"],
@@ -111,32 +113,43 @@ def draw_group(group: dict[str, Any]) -> Picture:
         "heading": heading,
         "facts": [
             f"run by {group['owner']}",
-            f"{say_counted(lag, 'record') if lag else 'nothing'} unread on {say_counted(partitions, 'partition')}",
-            _say_members(len(members), problems),
+            f"{say_counted(lag, 'record') if lag else 'nothing'} unread on {say_counted(partitions, 'partition')}"
+            + _say_trend(group.get("trend"), lag),
+            _say_members(group.get("members", len(members)), is_idle=not problems and "members" not in group),
         ],
         "notes": [{"key": p["key"], "title": p["lead"], "text": p["text"]} for p in problems],
     }
 
 
-def _say_members(members: int, problems: list[dict[str, Any]]) -> str:
-    """A worker is a member only while it reads: without unread records none is needed."""
+def _say_members(members: int, *, is_idle: bool) -> str:
+    """A worker holds partitions only while it reads: of holders alone, without unread records none is needed."""
     if members:
         return f"{say_counted(members, 'member')} now"
-    return "no members: nothing reads" if problems else "no member at this moment"
+    return "no member at this moment" if is_idle else "no members: nothing reads"
 
 
-def draw_group_row(group: dict[str, Any]) -> Picture:
-    """One line of the list of groups."""
+def _say_trend(trend: dict[str, Any] | None, lag: int) -> str:
+    """Part of the fact before it, because a page that is open has places for as many facts as it began with."""
+    return f", {trend['says']}" if trend and lag else ""
+
+
+def draw_group_row(group: dict[str, Any], paused: dict[str, int | None] | None = None) -> Picture:
+    """One line of the list of groups. `paused`: of those with a pause, how many partitions; None for all."""
     seconds = group["lag_seconds"]
     state, say = "ok", "keeping up"
-    if group["failing"]:
+    count = (paused or {}).get(group["group"], 0)
+    if count is None:
+        state, say = "pause", "paused"
+    elif group["failing"]:
         state, say = "warn", f"standing still on {say_counted(group['failing'], 'partition')}"
     elif seconds is not None and seconds > LATE_SECONDS:
         state, say = "warn", f"{say_round_age(seconds)} behind"
     elif not group["members"] and (seconds or 0.0) > FRESH_SECONDS:
-        state, say = "idle", "no members"
+        state, say = "idle", "nobody reads"
     elif not group["lag"]:
         say = "caught up"
+    if count:
+        state, say = "pause" if state == "ok" else state, f"{say}, paused on {say_counted(count, 'partition')}"
     return {
         **group,
         "behind": say_count(group["lag"]),
@@ -171,7 +184,12 @@ def find_problems(topics: list[Topic], *, payload_free: bool = False) -> list[di
     found = []
     for topic in topics:
         for group in topic["groups"]:
-            here = [(p, g) for p in topic["partitions"] for g in p["groups"] if g["group"] == group]
+            here = [
+                (p, g)
+                for p in topic["partitions"]
+                for g in p["groups"]
+                if g["group"] == group and not g.get("is_paused")  # somebody wanted it so
+            ]
             problem = _find_problem(topic["name"], group, here, payload_free)
             if problem:
                 found.append(problem)
@@ -302,6 +320,7 @@ def _draw_mark(partition: Any, position: Any, *, n: int, line: int, low: int, x:
         **_draw_lag(position, partition),
         "group": position["group"],
         "n": min(n, SHAPES + 1),
+        "mark": "hp" if position.get("is_paused") else f"h{min(n, SHAPES + 1)}",
         "head": 32 + 17 * line,
         "x": _percent(x),
         "flip": x > 45,
@@ -314,7 +333,7 @@ def _draw_mark(partition: Any, position: Any, *, n: int, line: int, low: int, x:
 
 def _say_holder(position: Any) -> str:
     """Who reads, and from where: for the page of one group."""
-    holder = say_holder(position["owner"])
+    holder = "paused" if position.get("is_paused") else say_holder(position["owner"])
     where = "not started" if position["committed"] is None else f"next {position['committed']:,}"
     idle = "nobody reads it now" if position["lag"] else "nothing to read"
     return f"{where} · {holder or idle}"
@@ -324,7 +343,9 @@ def _draw_lag(position: Any, partition: Any) -> Picture:
     """Records behind, age of the oldest unread, and a state with its word."""
     lag, seconds, committed = position["lag"], position["lag_seconds"], position["committed"]
     state, say = "late", "behind"
-    if position["failing"]:
+    if position.get("is_paused"):
+        state, say = "pause", "paused"
+    elif position["failing"]:
         state, say = "warn", "standing still"
     elif committed is not None and committed < partition["log_start"]:
         state, say = "warn", f"lost {partition['log_start'] - committed:,} to retention"

@@ -5,8 +5,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from logs import pictures, selectors
+from logs import group_pictures, pictures, selectors
 from logs.errors import GroupNotFound, TopicNotFound
+from logs.group_views import is_operator
 from logs.keeping import say_retention
 
 MOST_ROWS = 100
@@ -38,18 +39,31 @@ def topic(request: HttpRequest, name: str) -> HttpResponse:
 
 @login_required
 def groups(request: HttpRequest) -> HttpResponse:
-    rows = [pictures.draw_group_row(group) for group in selectors.groups(limit=MOST_ROWS)]
+    found = selectors.groups(limit=MOST_ROWS)
+    paused = selectors.count_paused([group["group"] for group in found])
+    rows = [pictures.draw_group_row(group, paused) for group in found]
     return render(request, "logs/groups.html", {"rows": rows, "full": len(rows) == MOST_ROWS, "limit": MOST_ROWS})
 
 
 @login_required
 def group(request: HttpRequest, name: str) -> HttpResponse:
+    """With its members and its past resets as sections, `#members` and `#resets`."""
     try:
         described = selectors.describe_group(name)
+        members = selectors.list_members(name)
+        resets = selectors.find_resets(name)
+        row = selectors.require_group(name)
     except GroupNotFound as error:
         raise Http404(str(error)) from error
     context = {
-        "group": pictures.draw_group(described),
+        "group": pictures.draw_group({**described, "members": len(members)}),
+        "pauses": group_pictures.draw_pauses(described),
         "topics": [pictures.draw_topic(topic) for topic in described["topics"]],
+        "members": group_pictures.draw_members(members, selectors.group_state(row)),
+        "resets": group_pictures.draw_resets(resets),
+        "is_operator": is_operator(request),
+        "is_paused": described["is_paused"],
+        "starts": row.auto_offset_reset,
+        "change_url": reverse("admin:logs_consumergroup_change", args=[row.pk]),
     }
     return render(request, "logs/group.html", context)

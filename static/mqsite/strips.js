@@ -47,6 +47,7 @@ function placePartition(row, p) {
     moved = setAttribute(mark, 'x', m.x) || moved;
     mark.classList.toggle('flip', m.flip);
     mark.classList.toggle('hollow', m.hollow);
+    setAttribute(one('.hd', mark), 'href', `#${m.mark}`);
     const text = one('text', mark);
     if (text) setAttribute(text, 'x', m.flip ? '-11' : '11');
     setText(text, m.label);
@@ -63,6 +64,7 @@ function sayPartition(row, p, now) {
     for (const field of ['behind', 'age']) setText(one(`[data-t=${field}]`, line), m[field]);
     setAttribute(one('[data-t=age]', line), 'class', `t ${m.state === 'warn' ? 'warn' : 'sub'}`);
     setText(one('[data-by]', row), m.by);
+    setAttribute(one('.hd', line), 'href', `#${m.mark}`);
     sayState(line, m, now);
   }
 }
@@ -85,8 +87,8 @@ function trendOf(line, lag, now) {
 
 function sayPacked(row, p) {
   setText(one('[data-t=end]', row), p.end);
-  const chip = one('[data-worst]', row), warn = p.worst?.state === 'warn';
+  const chip = one('[data-worst]', row), state = p.worst?.state, warn = state === 'warn';
   chip.classList.toggle('warn', warn);
-  setIcon(one('svg', chip), warn ? 'warn' : 'none', warn ? 'warn' : 'idle');
+  setIcon(one('svg', chip), warn || state === 'pause' ? state : 'none', warn ? 'warn' : 'idle');
   setText(one('[data-t=worst]', row), p.empty ? 'empty' : p.worst?.behind ?? '');
 }
