@@ -24,11 +24,17 @@ CASES = {
     "snapshot": "benchmarks.log_life.measure_snapshot",
     "expiry": "benchmarks.log_life.measure_expiry",
     "waking": "benchmarks.log_life.measure_waking",
+    "commits": "benchmarks.log_members.measure_commits",
+    "sharing": "benchmarks.log_members.measure_sharing",
+    "churned": "benchmarks.log_members.measure_churned_commits",
+    "resets": "benchmarks.log_members.measure_resets",
+    "lag": "benchmarks.log_groups.measure_lag",
 }
 EXPLANATION = """\
 Both sides of a case are measured in every round, one after the other and in alternating order; the ratio is
 the median of the rounds' own ratios. `ours` and `against` are medians, and on a shared machine they drift:
-trust the ratios. What exactly is measured is said in `benchmarks/log_rates.py` and `benchmarks/log_life.py`."""
+trust the ratios. What exactly is measured is said in `benchmarks/log_rates.py`, `log_life.py`, `log_members.py` and
+`log_groups.py`."""
 
 
 def main() -> int:

@@ -21,11 +21,11 @@ VALUES = [value.ljust(VALUE_BYTES - 2, b"x") + b'"}' for value in VALUES]
 KEYS = [b"order-%06d" % n for n in range(10_000)]  # drawn at random, so that each comes again, as they do
 LOAD_RECORDS = 10_000
 UPKEEP_RECORDS = 250_000  # at the rate of loading the upkeep runs every few seconds
-_numbers = itertools.count(1)
+numbers = itertools.count(1)
 
 
 def make_topic(partitions: int = 1) -> str:
-    name = f"benchmark-{next(_numbers)}"
+    name = f"benchmark-{next(numbers)}"
     services.create_topic(name, owner=OWNER, partitions=partitions, configs={"retention.ms": -1})
     return name
 
@@ -58,7 +58,7 @@ def publish_singles(topic: str, *, partition: int | None = None, is_silent: bool
 def publish_batches(topic: str, size: int, *, calls: int | None = None, is_keyed: bool = False) -> Operation:
     """NewRecord is ours, so making them is part of it."""
     values = VALUES[:size]
-    for _ in _steps(calls):
+    for _ in steps(calls):
         if is_keyed:
             batch = [NewRecord(value, key) for value, key in zip(values, random.choices(KEYS, k=size), strict=True)]
         else:
@@ -70,13 +70,13 @@ def publish_batches(topic: str, size: int, *, calls: int | None = None, is_keyed
 def publish_built(topic: str, size: int, *, calls: int) -> Operation:
     """Records that were made before."""
     batch = [NewRecord(value) for value in VALUES[:size]]
-    for _ in _steps(calls):
+    for _ in steps(calls):
         services.publish_many(topic, batch, boundary=OWNER)
         yield size
 
 
 def publish_in_transaction(topic: str, size: int, *, calls: int, with_business_row: bool = False) -> Operation:
-    for _ in _steps(calls):
+    for _ in steps(calls):
         with transaction.atomic():
             if with_business_row:
                 insert_business_row()
@@ -86,7 +86,7 @@ def publish_in_transaction(topic: str, size: int, *, calls: int, with_business_r
 
 def publish_after_business(topic: str, size: int, *, calls: int) -> Operation:
     """Two transactions: what is given up by not publishing in the first."""
-    for _ in _steps(calls):
+    for _ in steps(calls):
         insert_business_row()
         services.publish_many(topic, [NewRecord(value) for value in VALUES[:size]], boundary=OWNER)
         yield size
@@ -96,7 +96,7 @@ def fetch_batches(topic: str, size: int, *, calls: int, newest: int | None = Non
     """From random places, of all the records or of the newest."""
     (ends,) = selectors.bounds(topic)
     first = max(ends.log_start, ends.log_end - newest) if newest else ends.log_start
-    for _ in _steps(calls):
+    for _ in steps(calls):
         records = services.fetch(topic, 0, random.randrange(first, ends.log_end - size + 1), max_records=size)
         assert len(records) == size
         yield size
@@ -129,6 +129,6 @@ def _say_nothing(*_: Any, **__: Any) -> None:
     pass
 
 
-def _steps(calls: int | None) -> Iterator[int]:
+def steps(calls: int | None) -> Iterator[int]:
     """One more than asked for, since the first step does not count."""
     return itertools.count() if calls is None else iter(range(calls + 1))

@@ -194,7 +194,7 @@ def time_statements() -> Iterator[list[float]]:
         finally:
             spent.append(time.perf_counter() - started)
 
-    with patch("logs.store.fetch_all", fetch_all):
+    with patch("logs.store.running.fetch_all", fetch_all):
         yield spent
 
 

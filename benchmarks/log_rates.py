@@ -59,7 +59,7 @@ def measure_singles(options: Options) -> Iterator[Row]:
             "together": for_seconds(lambda: [_publish_to(topic, 0) for _ in range(4)]),
         }
         found = _measure_beside_plain(options, sides)
-    services.reset_offsets(READER.name, "latest", topic=topic, actor=OWNER)
+    services.reset_offsets(READER.name, "to-latest", topics={topic: None}, actor=OWNER)
     one, four = found["raw one"], found["raw four"]
     yield compare("publish one, 1 producer / prepared INSERT", found["one"], one, goal=Goal(0.55))
     yield compare("publish one, 4 producers, 4 partitions / 4 inserting", found["apart"], four, goal=Goal(0.5))

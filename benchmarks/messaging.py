@@ -8,7 +8,7 @@ OWNER = "benchmark"
 FOREVER = {"retention.ms": -1}
 WOKEN = Topic("benchmark.woken", owner=OWNER, partitions=4, configs=FOREVER)
 SINGLES = Topic("benchmark.singles", owner=OWNER, partitions=4, configs=FOREVER)
-READER = Group("benchmark.reader", owner=OWNER, start_at="latest")
+READER = Group("benchmark.reader", owner=OWNER, auto_offset_reset="latest")
 
 
 @subscribe(READER, WOKEN, SINGLES)

@@ -81,4 +81,6 @@ def work(link: Connection, stop: Any) -> None:
             next(operation)  # connects
             link.send("ready")
             link.recv()
-            link.send(run_operation(operation, stop=lambda: stop.value))
+            rate = run_operation(operation, stop=lambda: stop.value)
+            operation.close()  # a member leaves its group
+            link.send(rate)
