@@ -61,8 +61,8 @@ class MessagesView(APIView):
         if not isinstance(items, list) or not items:
             raise Invalid(reason='Many messages come as {"messages": [{"payload": ...}, ...]}, at least one.')
         sender = acting_boundary(request) or ""
-        ids = services.send_many(queue, map(read_message, items), sender=sender)
-        return Response({"ids": ids}, status=status.HTTP_201_CREATED)
+        sent = services.send_many(queue, map(read_message, items), sender=sender)
+        return Response({"ids": [each.id for each in sent]}, status=status.HTTP_201_CREATED)
 
 
 class LeasesView(APIView):

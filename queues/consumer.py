@@ -11,7 +11,6 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 
 from mqsite import sql, workers
 from mqsite.errors import MessagingError
-from mqsite.retry import backoff_seconds
 from queues import selectors, services
 from queues.errors import LeaseLost
 from queues.handlers import Handler, handled
@@ -47,8 +46,7 @@ def drain(queue: str, *, stop: Callable[[], bool]) -> bool:
 
 def sweep(*, stop: Callable[[], bool]) -> int:
     """End what expired, promote what is due, drain what no wake-up announced; how many queues that was."""
-    services.reap()
-    services.promote()
+    services.run_upkeep()
     found = selectors.find_waiting(sorted(subject.queue.name for subject in handled), limit=SWEEP_QUEUES)
     for queue in found:
         if stop():
@@ -100,15 +98,7 @@ def _handle(message: Message, handler: Handler) -> None:
 
 
 def _note_failure(message: Message, error: Exception) -> None:
-    retry_seconds = backoff_seconds(message.receives)
-    logger.warning(
-        "%s failed on message %s, receive %s, next try in %.0f s if any is left: %s",
-        message.queue,
-        message.id,
-        message.receives,
-        retry_seconds,
-        error,
-    )
+    logger.warning("%s failed on message %s, receive %s: %s", message.queue, message.id, message.receives, error)
     detail = "".join(traceback.format_exception(error))
     assert message.lease is not None  # received, not peeked
-    services.nack(message.lease, [message.id], queue=message.queue, delay_seconds=retry_seconds, error=detail)
+    services.nack(message.lease, [message.id], queue=message.queue, error=detail)

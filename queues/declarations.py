@@ -5,43 +5,43 @@ owner="sales")` acts for sales. `migrate` creates what is missing.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from mqsite.boundaries import require_name
-from mqsite.errors import Invalid
 from mqsite.registry import Registry
 from queues.models import LEASE_SECONDS, MAX_RECEIVES
-
-MOST_LEASE_SECONDS = 43_200  # 12 hours, as in SQS
-MOST_RECEIVES = 1_000
+from queues.settings import SETTINGS, parse_settings
 
 queues: Registry[str, "Queue"] = Registry("Queue")
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue, the boundary that alone handles it, and its settings."""
+    """A queue, the boundary that alone handles it, and its settings: see settings.py."""
 
     name: str
     owner: str
     lease_seconds: int = LEASE_SECONDS
     max_receives: int = MAX_RECEIVES
     description: str = ""
+    dead_letter_queue: str | None = None
+    max_length: int | None = None
+    message_ttl_seconds: float | None = None
+    dedup_seconds: int = 300
+    is_ordered: bool = False
+    backoff_seconds: float = 1.0
+    backoff_max_seconds: float = 300.0
+    backoff_jitter: float = 0.2
 
     def __post_init__(self) -> None:
         require_name(self.name, "queue")
         require_name(self.owner, "boundary")
-        require_settings(self.name, lease_seconds=self.lease_seconds, max_receives=self.max_receives)
+        parse_settings(self.name, self.settings)
         queues.add(self.name, self)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in SETTINGS}
 
     def __str__(self) -> str:
         return self.name
-
-
-def require_settings(name: str, *, lease_seconds: int, max_receives: int) -> None:
-    """Refuse settings no queue can have."""
-    for setting, value, most in (
-        ("lease_seconds", lease_seconds, MOST_LEASE_SECONDS),
-        ("max_receives", max_receives, MOST_RECEIVES),
-    ):
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-            raise Invalid(reason=f"Queue {name}: {setting} is {value!r}; allowed are 1 to {most:,}.")

@@ -1,6 +1,6 @@
 """What the queue refuses."""
 
-from mqsite.errors import Conflict, NotFound, NotOwner
+from mqsite.errors import Conflict, Invalid, NotFound, NotOwner
 
 
 class QueueNotFound(NotFound):
@@ -25,3 +25,28 @@ class LeaseLost(Conflict):
 
 class ConsumerNotOwner(NotOwner):
     """Only {owner} handles {name}; you act for {boundary}."""
+
+
+class QueueFull(Conflict):
+    """{queue} has {length:,} messages and takes at most {limit:,}; {wanted:,} more were to be sent. Nothing was."""
+
+    code = "queue_full"
+
+
+class QueueAltered(Conflict):
+    """The queue was altered at the moment. Try again."""
+
+    code = "queue_altered"
+
+
+class OrderedRefuses(Invalid):
+    """{queue} is ordered: each message has a group_key, and neither priority nor delay."""
+
+    code = "ordered_refuses"
+
+
+class QueueInUse(Conflict):
+    """{queue} is the dead-letter queue of {sources}. Alter those first."""
+
+    code = "queue_in_use"
+    permanent = True

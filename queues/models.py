@@ -1,5 +1,7 @@
 """Tables of the queue. Workflow lives in services, hot statements in sql/."""
 
+import uuid
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
@@ -11,7 +13,7 @@ MAX_RECEIVES = 5
 
 
 class Queue(models.Model):
-    """A named queue. Anyone sends to it, one boundary handles it."""
+    """A named queue. Anyone sends to it, one boundary handles it. What may be set: settings.py."""
 
     id = models.AutoField(primary_key=True)
     name = models.CharField(max_length=249, unique=True, validators=[NAME_RULE])
@@ -19,6 +21,20 @@ class Queue(models.Model):
     description = models.TextField(blank=True, default="")
     lease_seconds = models.PositiveIntegerField(default=LEASE_SECONDS)
     max_receives = models.PositiveSmallIntegerField(default=MAX_RECEIVES)
+    # Null: they stay in the queue, as its dead.
+    dead_letter_queue = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="sources")
+    max_length = models.PositiveIntegerField(null=True)
+    message_ttl_seconds = models.FloatField(null=True)
+    dedup_seconds = models.PositiveIntegerField(default=300)
+    is_ordered = models.BooleanField(default=False)
+    backoff_seconds = models.FloatField(default=1.0)
+    backoff_max_seconds = models.FloatField(default=300.0)
+    backoff_jitter = models.FloatField(default=0.2)
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.CharField(max_length=249, blank=True, default="")
+    paused_reason = models.TextField(blank=True, default="")
+    # Changes with every alteration. Random: a restored database may count to the same number twice.
+    revision = models.UUIDField(default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -35,10 +51,12 @@ class Message(models.Model):
         READY = 0
         LEASED = 1
         SCHEDULED = 2  # not before due_at
-        DEAD = 4  # 3 is kept for what waits behind the head of its group key
+        WAITING = 3  # behind the head of its group key, in an ordered queue
+        DEAD = 4
+        STAGED = 5  # until its transaction commits, which decides where it stands and whether it is a duplicate
 
     id = models.BigAutoField(primary_key=True)
-    # No constraint: it would lock the queue row once more for each message. send.sql locks it once.
+    # No constraint: it would lock the queue row once more for each message. queues_enter guards it.
     queue = models.ForeignKey(Queue, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
     state = models.SmallIntegerField(choices=State.choices)
     priority = models.SmallIntegerField(default=0)  # higher first
@@ -46,9 +64,12 @@ class Message(models.Model):
     position = models.BigIntegerField()
     enqueued_at = models.DateTimeField(db_default=Now())
     receives = models.SmallIntegerField(db_default=0)
+    ordered = models.BooleanField(db_default=False)
     lease_id = models.UUIDField(null=True)
     due_at = models.DateTimeField(null=True)  # since when it may be received; null: since it was sent
+    expires_at = models.DateTimeField(null=True)
     group_key = models.TextField(null=True, db_collation="C")  # noqa: DJ001
+    dedup_id = models.TextField(null=True)  # noqa: DJ001
     sender = models.TextField(blank=True, default="")
     content_type = models.TextField(null=True)  # noqa: DJ001
     headers = models.TextField(null=True)  # noqa: DJ001  [["name","value"],...], parsed by who needs it
@@ -56,6 +77,11 @@ class Message(models.Model):
     reason = models.TextField(null=True)  # noqa: DJ001  why it came back, or died
     detail = models.TextField(null=True)  # noqa: DJ001  the error
     died_at = models.DateTimeField(null=True)
+    # The queue it died in, where that is another one, and after how many receives there.
+    source = models.ForeignKey(
+        Queue, on_delete=models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
+    died_receives = models.SmallIntegerField(null=True)
 
     class Meta:
         ordering = ["-id"]
@@ -64,6 +90,18 @@ class Message(models.Model):
             # By queue first, so that the depth of one queue never reads past another's schedule.
             models.Index(fields=["queue", "due_at"], name="queues_due", condition=models.Q(state=2)),
             models.Index(fields=["queue", "position"], name="queues_dead", condition=models.Q(state=4)),
+            models.Index(
+                fields=["expires_at"],
+                name="queues_expiry",
+                condition=models.Q(expires_at__isnull=False, state__in=(0, 2, 3)),
+            ),
+            models.Index(fields=["queue", "group_key", "position"], name="queues_waiting", condition=models.Q(state=3)),
+        ]
+        constraints = [
+            # The second guard of order: a key has one head. The first are the key locks.
+            models.UniqueConstraint(
+                fields=["queue", "group_key"], name="queues_head", condition=models.Q(ordered=True, state__in=(0, 1, 2))
+            )
         ]
 
     def __str__(self) -> str:
@@ -87,3 +125,16 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Dedup(models.Model):
+    """Which message a deduplication id stands for, until it is forgotten."""
+
+    pk = models.CompositePrimaryKey("queue_id", "dedup_id")
+    queue = models.ForeignKey(Queue, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    dedup_id = models.TextField(db_collation="C")
+    message_id = models.BigIntegerField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.dedup_id

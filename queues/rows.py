@@ -55,17 +55,44 @@ class Batch(NamedTuple):
 
     payloads: list[bytes]
     content_types: list[str | None]
-    headers: list[str | None]
-    group_keys: list[str | None]
-    priorities: list[int]
-    delays: list[float]
+    headers: list[str | None] | None  # None, here and below: nobody has any
+    group_keys: list[str | None] | None
+    priorities: list[int] | None
+    delays: list[float] | None
+    dues: list[datetime | None] | None
+    ttls: list[float | None] | None
+    dedup_ids: list[str | None] | None
 
 
 class Located(NamedTuple):
+    """A queue as this process remembers it, until `revision` is another."""
+
     queue_id: int
+    revision: UUID
     owner: str
     lease_seconds: int
     max_receives: int
+    max_length: int | None
+    message_ttl_seconds: float | None
+    is_ordered: bool
+    is_paused: bool
+
+
+class Sent(NamedTuple):
+    """The id of a message; `duplicate`: of one sent before under the same deduplication id."""
+
+    id: int
+    duplicate: bool = False
+
+
+class Scheduled(NamedTuple):
+    """A message that waits for its time."""
+
+    id: int
+    due_at: datetime
+    group_key: str | None
+    priority: int
+    receives: int  # 0: as it was sent; else it comes back after a failure
 
 
 class Named(NamedTuple):
@@ -88,6 +115,7 @@ class Depth(NamedTuple):
     queue_id: int
     scheduled: int
     ready: int
+    waiting: int
     leased: int
     dead: int
     oldest_ready_seconds: float | None

@@ -3,25 +3,35 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mqsite.errors import Invalid
 from mqsite.registry import list_differences
-from queues import rows, store
+from queues import memory, rows, store
 from queues.declarations import queues as declared_queues
 from queues.errors import QueueNotFound
 from queues.models import Message, Queue
+from queues.settings import SETTINGS, read_settings
 
 COUNT_LIMIT = 10_000
 MOST_CARDS = 24
 SHOWN_DETAIL_CHARACTERS = 2_000  # the end of an error says most
 BEHIND_SECONDS = 60.0  # waits are ranked by this much, so that a page does not reorder while it is looked at
 
-STATES = {state: state.name.lower() for state in Message.State}
+MAX_SCHEDULE_PAGE = 1_000
+
+STATES: dict[Message.State, str] = {s: s.name.lower() for s in Message.State if s != Message.State.STAGED}
 
 
 def locate_queue(queue: str, *, using: str = "default") -> rows.Located:
-    located = store.locate(queue, using=using)
-    if located is None:
-        raise QueueNotFound(queue=queue)
-    return located
+    return memory.locate_queue(queue, using=using)
+
+
+def list_scheduled(
+    queue: str, *, after: rows.Scheduled | None = None, limit: int = 100, using: str = "default"
+) -> list[rows.Scheduled]:
+    """What waits for its time, the soonest first; the next page comes after the last of this one."""
+    if not 1 <= limit <= MAX_SCHEDULE_PAGE:
+        raise Invalid(reason=f"limit is {limit}; allowed are 1 to {MAX_SCHEDULE_PAGE:,}.")
+    return store.schedule(locate_queue(queue, using=using).queue_id, after=after, limit=limit, using=using)
 
 
 def overview(limit: int = 20, *, using: str = "default") -> list[dict[str, Any]]:
@@ -64,21 +74,21 @@ def find_waiting(queues: Sequence[str], *, limit: int, using: str = "default") -
 
 def drift(*, using: str = "default") -> list[str]:
     """A sentence for each difference between what is declared in code and what the database holds."""
-    found = []
-    stored = {queue.name: queue for queue in _queues(using).filter(name__in=[q.name for q in declared_queues])}
+    found, names = [], [queue.name for queue in declared_queues]
+    stored = {queue.name: queue for queue in _queues(using).filter(name__in=names)}
     for queue in declared_queues:
         row = stored.get(queue.name)
         found += list_differences(
             f"Queue {queue.name}",
-            ("owner", "lease_seconds", "max_receives"),
-            (queue.owner, queue.lease_seconds, queue.max_receives),
-            row and (row.owner.name, row.lease_seconds, row.max_receives),
+            ("owner", *SETTINGS),
+            (queue.owner, *queue.settings.values()),
+            row and (row.owner.name, *read_settings(row).values()),
         )
     return found
 
 
 def _queues(using: str) -> Any:
-    return Queue.objects.using(using).select_related("owner")
+    return Queue.objects.using(using).select_related("owner", "dead_letter_queue")
 
 
 def _depths(queue_ids: list[int], *, using: str) -> list[rows.Depth]:
@@ -104,7 +114,7 @@ def _describe(queues: list[Queue], depths: list[rows.Depth], *, using: str) -> l
             "description": queue.description,
             "lease_seconds": queue.lease_seconds,
             "max_receives": queue.max_receives,
-            "paused": False,
+            "paused": queue.paused_at is not None,
             "counts": _counts(by_queue[queue.id]),
             "count_limit": COUNT_LIMIT,
             "oldest_ready_seconds": _since(by_queue[queue.id].oldest_ready_seconds),
@@ -115,7 +125,7 @@ def _describe(queues: list[Queue], depths: list[rows.Depth], *, using: str) -> l
 
 
 def _counts(depth: rows.Depth) -> dict[str, int]:
-    return {"scheduled": depth.scheduled, "ready": depth.ready, "leased": depth.leased, "dead": depth.dead}
+    return {state: getattr(depth, state) for state in ("scheduled", "ready", "waiting", "leased", "dead")}
 
 
 def _draw_scheduled(card: rows.Card) -> dict[str, Any]:
@@ -140,7 +150,13 @@ def _draw_dead(card: rows.Card) -> dict[str, Any]:
     }
 
 
-_DRAWN = {"scheduled": _draw_scheduled, "ready": _draw_ready, "leased": _draw_leased, "dead": _draw_dead}
+_DRAWN = {
+    "scheduled": _draw_scheduled,
+    "ready": _draw_ready,
+    "waiting": _draw_ready,
+    "leased": _draw_leased,
+    "dead": _draw_dead,
+}
 
 
 def _name(card: rows.Card) -> dict[str, Any]:

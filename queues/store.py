@@ -6,9 +6,10 @@ from uuid import UUID
 
 import psycopg
 
+from mqsite.arrays import ByteaArray
 from mqsite.errors import MessagingError, ReadCommittedRequired
 from mqsite.sql import fetch_all, statement
-from queues.rows import Batch, Card, Depth, Lease, Located, Message, Moved, Named
+from queues.rows import Batch, Card, Depth, Lease, Located, Message, Moved, Named, Scheduled, Sent
 
 
 def _isolation_refused(error: psycopg.Error) -> MessagingError:
@@ -18,13 +19,67 @@ def _isolation_refused(error: psycopg.Error) -> MessagingError:
 _REFUSALS = {"MQ001": _isolation_refused}
 
 
+_HOT = {"send", "send_placed", "receive", "ack"}  # prepared where the connection allows it
+
+
 def _run(name: str, using: str, **params: Any) -> list[tuple[Any, ...]]:
-    return fetch_all(using, statement("queues", name), params, refusals=_REFUSALS)
+    return fetch_all(using, statement("queues", name), params, refusals=_REFUSALS, prepare=name in _HOT)
 
 
-def send(queue: str, batch: Batch, *, sender: str, using: str) -> list[int]:
-    """The ids in the batch's order; none = there is no such queue."""
-    return [id_ for (id_,) in _run("send", using, queue=queue, sender=sender, **batch._asdict())]
+def send(located: Located, batch: Batch, *, sender: str, using: str) -> list[Sent]:
+    """The ids in the batch's order; none = the queue is not what was remembered."""
+    columns = batch._asdict() | {"payloads": ByteaArray(batch.payloads)}
+    rows = _run("send", using, queue_id=located.queue_id, revision=located.revision, sender=sender, **columns)
+    return [Sent(id_) for (id_,) in rows]
+
+
+def send_placed(located: Located, batch: Batch, *, own: bool, sender: str, using: str) -> list[Sent]:
+    """As `send`, where ids or keys are looked at. `own`: the statement is a transaction of its own."""
+    columns = batch._asdict() | {"payloads": ByteaArray(batch.payloads)}
+    rows = _run(
+        "send_placed",
+        using,
+        own=own,
+        queue_id=located.queue_id,
+        revision=located.revision,
+        is_ordered=located.is_ordered,
+        sender=sender,
+        **columns,
+    )
+    return [Sent(*row) for row in rows]
+
+
+def shut(queue_id: int, *, using: str) -> None:
+    _run("shut", using, queue_id=queue_id)
+
+
+def cancel(queue_id: int, ids: Sequence[int], *, using: str) -> list[Moved]:
+    return [Moved(*row) for row in _run("cancel", using, queue_id=queue_id, ids=list(ids))]
+
+
+def purge(queue_id: int, states: Sequence[int], *, limit: int, using: str) -> list[Moved]:
+    rows = _run("purge", using, queue_id=queue_id, states=[int(state) for state in states], limit=limit)
+    return [Moved(*row) for row in rows]
+
+
+def expire(*, limit: int, using: str) -> list[Moved]:
+    return [Moved(*row) for row in _run("expire", using, limit=limit)]
+
+
+def schedule(queue_id: int, *, after: Scheduled | None, limit: int, using: str) -> list[Scheduled]:
+    rows = _run(
+        "schedule",
+        using,
+        queue_id=queue_id,
+        after_due=after and after.due_at,
+        after_id=after and after.id,
+        limit=limit,
+    )
+    return [Scheduled(*row) for row in rows]
+
+
+def forget_dedup(*, limit: int, using: str) -> int:
+    return int(_run("forget_dedup", using, limit=limit)[0][0])
 
 
 def locate(queue: str, *, using: str) -> Located | None:
@@ -59,8 +114,18 @@ def nack(
     queue: str,
     using: str,
 ) -> list[Moved]:
-    """Give back, each after its delay in seconds; None rejects."""
-    rows = _run("nack", using, token=token, ids=list(ids), delays=list(delays), errors=list(errors), queue=queue)
+    """Give back, each after its delay in seconds; NaN is the queue's back-off, None for all rejects."""
+    reason = "rejected" if None in delays else "retry"
+    rows = _run(
+        "nack",
+        using,
+        token=token,
+        ids=list(ids),
+        delays=list(delays),
+        errors=list(errors),
+        reason=reason,
+        queue=queue,
+    )
     return [Moved(*row) for row in rows]
 
 

@@ -15,5 +15,4 @@ def consume(queue: str) -> None:
 
 @shared_task
 def sweep() -> None:
-    services.reap()
-    services.promote()
+    services.run_upkeep()

@@ -25,7 +25,7 @@ OWN = {
         "group_pictures",
         "group_views",
     },
-    "queues": set[str](),
+    "queues": {"memory.py", "settings.py"},
 }
 
 

@@ -150,7 +150,7 @@ def _fail_a_secret_message() -> None:
     id_ = queues.services.send("mail", {"to": "secret"}, group_key="secret key", sender="shop")
     lease = queues.services.receive("mail", holder="test", boundary="post")
     assert lease
-    queues.services.reject(lease.token, [id_], queue="mail", error="secret error")
+    queues.services.reject(lease.token, [id_.id], queue="mail", error="secret error")
     assert hints.flush(WAIT_SECONDS)  # before anybody listens
 
 

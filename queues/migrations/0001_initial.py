@@ -1,3 +1,5 @@
+import uuid
+
 import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
@@ -15,7 +17,7 @@ STORAGE = [
     " autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off)",
     "ALTER TABLE queues_lease SET (fillfactor = 50, vacuum_truncate = off)",
 ]
-DROP = "DROP FUNCTION IF EXISTS queues_depth, queues_receive, queues_read_committed"
+DROP = "DROP TABLE IF EXISTS queues_intent; DROP FUNCTION IF EXISTS queues_depth, queues_receive, queues_reap, queues_choose, queues_retire, queues_return, queues_send, queues_commit, queues_place, queues_recall, queues_remember, queues_raise_heads, queues_lock_keys, queues_relax, queues_enter"
 
 
 class Migration(migrations.Migration):
@@ -45,9 +47,29 @@ class Migration(migrations.Migration):
                 ("description", models.TextField(blank=True, default="")),
                 ("lease_seconds", models.PositiveIntegerField(default=30)),
                 ("max_receives", models.PositiveSmallIntegerField(default=5)),
+                ("max_length", models.PositiveIntegerField(null=True)),
+                ("message_ttl_seconds", models.FloatField(null=True)),
+                ("dedup_seconds", models.PositiveIntegerField(default=300)),
+                ("is_ordered", models.BooleanField(default=False)),
+                ("backoff_seconds", models.FloatField(default=1.0)),
+                ("backoff_max_seconds", models.FloatField(default=300.0)),
+                ("backoff_jitter", models.FloatField(default=0.2)),
+                ("paused_at", models.DateTimeField(null=True)),
+                ("paused_by", models.CharField(blank=True, default="", max_length=249)),
+                ("paused_reason", models.TextField(blank=True, default="")),
+                ("revision", models.UUIDField(default=uuid.uuid4, editable=False)),
                 (
                     "created_at",
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False),
+                ),
+                (
+                    "dead_letter_queue",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="sources",
+                        to="queues.queue",
+                    ),
                 ),
                 (
                     "owner",
@@ -64,6 +86,12 @@ class Migration(migrations.Migration):
             name="Lease",
             fields=[
                 ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("holder", models.CharField(max_length=249)),
+                ("expires_at", models.DateTimeField(db_index=True)),
+                (
+                    "message_ids",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None),
+                ),
                 (
                     "queue",
                     models.ForeignKey(
@@ -72,12 +100,6 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         to="queues.queue",
                     ),
-                ),
-                ("holder", models.CharField(max_length=249)),
-                ("expires_at", models.DateTimeField(db_index=True)),
-                (
-                    "message_ids",
-                    django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None),
                 ),
             ],
             options={
@@ -85,9 +107,63 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Dedup",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "queue_id", "dedup_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("dedup_id", models.TextField(db_collation="C")),
+                ("message_id", models.BigIntegerField()),
+                ("expires_at", models.DateTimeField(db_index=True)),
+                (
+                    "queue",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="queues.queue",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
             name="Message",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "state",
+                    models.SmallIntegerField(
+                        choices=[
+                            (0, "Ready"),
+                            (1, "Leased"),
+                            (2, "Scheduled"),
+                            (3, "Waiting"),
+                            (4, "Dead"),
+                            (5, "Staged"),
+                        ]
+                    ),
+                ),
+                ("priority", models.SmallIntegerField(default=0)),
+                ("position", models.BigIntegerField()),
+                ("enqueued_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("receives", models.SmallIntegerField(db_default=0)),
+                ("ordered", models.BooleanField(db_default=False)),
+                ("lease_id", models.UUIDField(null=True)),
+                ("due_at", models.DateTimeField(null=True)),
+                ("expires_at", models.DateTimeField(null=True)),
+                ("group_key", models.TextField(db_collation="C", null=True)),
+                ("dedup_id", models.TextField(null=True)),
+                ("sender", models.TextField(blank=True, default="")),
+                ("content_type", models.TextField(null=True)),
+                ("headers", models.TextField(null=True)),
+                ("payload", models.BinaryField()),
+                ("reason", models.TextField(null=True)),
+                ("detail", models.TextField(null=True)),
+                ("died_at", models.DateTimeField(null=True)),
+                ("died_receives", models.SmallIntegerField(null=True)),
                 (
                     "queue",
                     models.ForeignKey(
@@ -98,23 +174,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "state",
-                    models.SmallIntegerField(choices=[(0, "Ready"), (1, "Leased"), (2, "Scheduled"), (4, "Dead")]),
+                    "source",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="queues.queue",
+                    ),
                 ),
-                ("priority", models.SmallIntegerField(default=0)),
-                ("position", models.BigIntegerField()),
-                ("enqueued_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ("receives", models.SmallIntegerField(db_default=0)),
-                ("lease_id", models.UUIDField(null=True)),
-                ("due_at", models.DateTimeField(null=True)),
-                ("group_key", models.TextField(db_collation="C", null=True)),
-                ("sender", models.TextField(blank=True, default="")),
-                ("content_type", models.TextField(null=True)),
-                ("headers", models.TextField(null=True)),
-                ("payload", models.BinaryField()),
-                ("reason", models.TextField(null=True)),
-                ("detail", models.TextField(null=True)),
-                ("died_at", models.DateTimeField(null=True)),
             ],
             options={
                 "ordering": ["-id"],
@@ -124,6 +193,23 @@ class Migration(migrations.Migration):
                     ),
                     models.Index(condition=models.Q(("state", 2)), fields=["queue", "due_at"], name="queues_due"),
                     models.Index(condition=models.Q(("state", 4)), fields=["queue", "position"], name="queues_dead"),
+                    models.Index(
+                        condition=models.Q(("expires_at__isnull", False), ("state__in", (0, 2, 3))),
+                        fields=["expires_at"],
+                        name="queues_expiry",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", 3)),
+                        fields=["queue", "group_key", "position"],
+                        name="queues_waiting",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("ordered", True), ("state__in", (0, 1, 2))),
+                        fields=("queue", "group_key"),
+                        name="queues_head",
+                    )
                 ],
             },
         ),

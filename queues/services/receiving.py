@@ -1,5 +1,6 @@
 """The one consuming boundary receives, and says what became of each message."""
 
+import math
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -9,10 +10,11 @@ from mqsite.announce import announce
 from mqsite.errors import Invalid
 from mqsite.payloads import end_of_text
 from queues import rows, selectors, signals, store
-from queues.declarations import MOST_LEASE_SECONDS, Queue
+from queues.declarations import Queue
 from queues.errors import ConsumerNotOwner, LeaseLost
 from queues.services.moves import announce_moved
 from queues.services.sending import MAX_DELAY_SECONDS, require_seconds
+from queues.settings import MOST_LEASE_SECONDS
 
 MAX_RECEIVE_MESSAGES = 1_000
 MAX_HOLDER_CHARACTERS = 249
@@ -42,6 +44,8 @@ def receive(
     acting = queue.owner if isinstance(queue, Queue) else boundary
     if acting != located.owner:
         raise ConsumerNotOwner(owner=located.owner, verb="handles", name=name, boundary=acting or "nobody")
+    if located.is_paused:
+        return None
     lease = store.receive(
         name,
         queue_id=located.queue_id,
@@ -74,15 +78,18 @@ def nack(
     ids: Sequence[int],
     *,
     queue: Queue | str,
-    delay_seconds: float = 0.0,
+    delay_seconds: float | None = None,
     error: str = "",
     using: str = "default",
 ) -> list[int]:
-    """Give back to be received again after a delay, or to the dead letters after too many receives.
+    """Give back to be received again after a delay (None: the queue's back-off, 0: at once), or to the dead letters
+    after too many receives.
 
     Answers the ids whose lease was lost, for which nothing changed.
     """
-    delay = require_seconds("delay_seconds", delay_seconds, least=0.0, most=MAX_DELAY_SECONDS)
+    delay = math.nan
+    if delay_seconds is not None:
+        delay = require_seconds("delay_seconds", delay_seconds, least=0.0, most=MAX_DELAY_SECONDS)
     return _nack(token, _require_ids(ids), delay, error, str(queue), using)
 
 

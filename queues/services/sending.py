@@ -1,27 +1,39 @@
 """Anyone sends."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from mqsite.announce import announce
 from mqsite.errors import Invalid, PayloadTooLarge
 from mqsite.payloads import JSON, Headers, dump_json, encode, encode_headers, encode_text
-from queues import rows, signals, store
+from mqsite.sql import in_transaction
+from queues import memory, rows, signals, store
 from queues.declarations import Queue
-from queues.errors import QueueNotFound
+from queues.errors import OrderedRefuses, QueueAltered, QueueFull
+
+T = TypeVar("T")
 
 MAX_BATCH_MESSAGES = 10_000
 MAX_PAYLOAD_BYTES = 1_048_576  # headers included, as in SQS
 MAX_LABEL_CHARACTERS = 249
-MAX_DELAY_SECONDS = 366 * 86_400.0
+MAX_DELAY_SECONDS = 366 * 86_400.0 * 100
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100  # Django Tasks' range
+ROOM_SECONDS = 1.0  # how long a count of a queue's length is good for
+LEAST_ROOM = 1_000  # with less left it is counted at every send
+
+# How many messages this process may send to a queue before it counts again, and until when.
+_rooms: dict[tuple[str, int], tuple[int, float]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """A message to send. `payload`: bytes, text, or anything JSON can say."""
+class NewMessage(NamedTuple):
+    """A message to send. `payload`: bytes, text, or anything JSON can say.
+
+    It may be received after `delay_seconds`, or from `due_at` on (with a time zone), and is dead `ttl_seconds` later.
+    """
 
     payload: Any
     group_key: str | None = None
@@ -29,6 +41,9 @@ class NewMessage:
     content_type: str | None = None
     priority: int = 0  # higher first
     delay_seconds: float = 0.0
+    due_at: datetime | None = None
+    ttl_seconds: float | None = None  # None: the queue's
+    dedup_id: str | None = None
 
 
 def send(
@@ -40,56 +55,122 @@ def send(
     content_type: str | None = None,
     priority: int = 0,
     delay_seconds: float = 0.0,
+    due_at: datetime | None = None,
+    ttl_seconds: float | None = None,
+    dedup_id: str | None = None,
     sender: str | None = None,
     using: str = "default",
-) -> int:
+) -> rows.Sent:
     """Send one message; its id. See `send_many`."""
-    message = NewMessage(payload, group_key, headers, content_type, priority, delay_seconds)
+    message = NewMessage(
+        payload, group_key, headers, content_type, priority, delay_seconds, due_at, ttl_seconds, dedup_id
+    )
     return send_many(queue, [message], sender=sender, using=using)[0]
 
 
 def send_many(
     queue: Queue | str, messages: Iterable[NewMessage], *, sender: str | None = None, using: str = "default"
-) -> list[int]:
-    """Send a batch, all or nothing; the ids in its order.
+) -> list[rows.Sent]:
+    """Send a batch, all or nothing; the ids in its order. `sender` is the boundary that sends.
 
-    Inside a transaction the messages appear with its commit. `sender` is the boundary that sends.
+    Inside a transaction the messages appear with its commit.
+
+    A message with a `dedup_id` is sent once within the queue's `dedup_seconds`: after that first time the answer is
+    the ORIGINAL id, with duplicate=True. Concurrent senders of one id wait for each other, in a transaction at its
+    COMMIT: of two that overlap, the later commits its own work without the message, whose id then names nothing.
     """
-    name, given = str(queue), list(messages)
+    given = list(messages)
     if len(given) > MAX_BATCH_MESSAGES:
         raise Invalid(reason=f"A batch has at most {MAX_BATCH_MESSAGES:,} messages; this one has {len(given):,}.")
     if not given:
         return []
-    ids = store.send(name, _encode(given), sender=sender or "", using=using)
-    if not ids:
-        raise QueueNotFound(queue=name)
-    announce(
-        signals.messages_sent,
-        queue=name,
-        messages=[(id_, message.group_key) for id_, message in zip(ids, given, strict=True)],
-        ready=any(not message.delay_seconds for message in given),
-        using=using,
+    return memory.use_queue(str(queue), partial(_send, str(queue), given, sender or "", using), using=using)
+
+
+def _send(name: str, given: list[NewMessage], sender: str, using: str, located: rows.Located) -> list[rows.Sent]:
+    batch = _check_batch(name, given, located)
+    if located.max_length is not None:
+        _require_room(name, located, len(given), using)
+    if located.is_ordered or batch.dedup_ids:
+        sent = store.send_placed(located, batch, own=not in_transaction(using), sender=sender, using=using)
+    else:
+        sent = store.send(located, batch, sender=sender, using=using)
+    if not sent:
+        raise QueueAltered
+    fresh = [(s.id, message) for s, message in zip(sent, given, strict=True) if not s.duplicate]
+    if fresh:
+        announce(
+            signals.messages_sent,
+            queue=name,
+            messages=[(id_, message.group_key) for id_, message in fresh],
+            ready=any(not message.delay_seconds and message.due_at is None for _, message in fresh),
+            using=using,
+        )
+    return sent
+
+
+def _check_batch(name: str, given: list[NewMessage], located: rows.Located) -> rows.Batch:
+    payloads, group_keys, headers, content_types, priorities, delays, dues, ttls, dedup_ids = zip(*given, strict=True)
+    default = located.message_ttl_seconds
+    encoded = [_encode(payload, kind) for payload, kind in zip(payloads, content_types, strict=True)]
+    batch = rows.Batch(
+        payloads=[payload for payload, _ in encoded],
+        content_types=[_require_label("content_type", kind) for _, kind in encoded],
+        headers=[encode_headers(each) for each in headers] if any(headers) else None,
+        group_keys=_column(group_keys, lambda key: _require_label("group_key", key)),
+        priorities=_column(priorities, _require_priority, absent=0),
+        delays=_column(delays, _require_delay, absent=0.0),
+        dues=_column(dues, _require_due),
+        ttls=_column([default if ttl is None else ttl for ttl in ttls], _require_ttl),
+        dedup_ids=_column(dedup_ids, lambda id_: _require_label("dedup_id", id_)),
     )
-    return ids
+    _require_sizes(batch)
+    if batch.dues and batch.delays and any(due and delay for due, delay in zip(batch.dues, batch.delays, strict=True)):
+        raise Invalid(reason="A message has a delay_seconds or a due_at, not both.")
+    if located.is_ordered:
+        _require_orderable(name, batch)
+    return batch
 
 
-def _encode(messages: list[NewMessage]) -> rows.Batch:
-    batch = rows.Batch([], [], [], [], [], [])
-    for index, message in enumerate(messages):
-        payload, content_type = encode(message.payload, message.content_type)
-        if payload is None:
-            payload, content_type = dump_json(None), content_type or JSON
-        headers = encode_headers(message.headers)
-        size = len(payload) + len((headers or "").encode())
+def _encode(payload: Any, content_type: str | None) -> tuple[bytes, str | None]:
+    data, kind = encode(payload, content_type)
+    return (dump_json(None), kind or JSON) if data is None else (data, kind)
+
+
+def _column(values: Sequence[Any], check: Any, absent: Any = None) -> list[Any] | None:
+    """The checked values, or None where all are absent."""
+    if all(value is absent or (type(value) in (int, float) and value == absent) for value in values):
+        return None
+    return [check(value) for value in values]
+
+
+def _require_sizes(batch: rows.Batch) -> None:
+    for index, payload in enumerate(batch.payloads):
+        size = len(payload)
+        if batch.headers:
+            size += len((batch.headers[index] or "").encode())
         if size > MAX_PAYLOAD_BYTES:
             raise PayloadTooLarge(what=f"Message {index}", size=size, name="a queue", limit=MAX_PAYLOAD_BYTES)
-        batch.payloads.append(payload)
-        batch.content_types.append(_require_label("content_type", content_type))
-        batch.headers.append(headers)
-        batch.group_keys.append(_require_label("group_key", message.group_key))
-        batch.priorities.append(_require_priority(message.priority))
-        batch.delays.append(require_seconds("delay_seconds", message.delay_seconds, least=0.0, most=MAX_DELAY_SECONDS))
-    return batch
+
+
+def _require_orderable(name: str, batch: rows.Batch) -> None:
+    if not batch.group_keys or None in batch.group_keys or batch.priorities or batch.delays or batch.dues:
+        raise OrderedRefuses(queue=name)
+
+
+def _require_room(name: str, located: rows.Located, count: int, using: str) -> None:
+    """Refuse what is more than max_length. Of processes that send at the same moment, each counts for itself."""
+    assert located.max_length is not None
+    room, until = _rooms.get((using, located.queue_id), (0, 0.0))
+    if count > room or time.monotonic() > until:
+        (depth,) = store.depth([located.queue_id], limit=located.max_length + 1, using=using)
+        length = depth.scheduled + depth.ready + depth.waiting + depth.leased
+        left = located.max_length - length
+        if count > left:
+            raise QueueFull(queue=name, length=length, limit=located.max_length, wanted=count)
+        room = left // 2 if left > LEAST_ROOM else 0
+        until = time.monotonic() + ROOM_SECONDS
+    _rooms[using, located.queue_id] = (room - count, until)
 
 
 def _require_label(field: str, value: str | None) -> str | None:
@@ -104,6 +185,20 @@ def _require_label(field: str, value: str | None) -> str | None:
 def _require_priority(value: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not LOWEST_PRIORITY <= value <= HIGHEST_PRIORITY:
         raise Invalid(reason=f"priority is {value!r}; allowed are {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}.")
+    return value
+
+
+def _require_delay(value: Any) -> float:
+    return require_seconds("delay_seconds", value, least=0.0, most=MAX_DELAY_SECONDS)
+
+
+def _require_ttl(value: Any) -> float | None:
+    return None if value is None else require_seconds("ttl_seconds", value, least=0.001, most=MAX_DELAY_SECONDS)
+
+
+def _require_due(value: Any) -> datetime | None:
+    if value is not None and (not isinstance(value, datetime) or value.tzinfo is None):
+        raise Invalid(reason=f"due_at is {value!r}; it is a time with its time zone, or None.")
     return value
 
 

@@ -1,27 +1,38 @@
 """What is declared comes into being; what expired or is due moves on."""
 
+import logging
+
+from django.db import DatabaseError
+
 from queues import store
 from queues.declarations import queues as declared_queues
 from queues.models import Queue
 from queues.services.moves import announce_moved
 from queues.services.queues import create_queue
+from queues.services.removing import expire
+
+logger = logging.getLogger(__name__)
+
+FORGET_BATCH = 10_000
 
 
 def create_declared(*, using: str = "default") -> list[str]:
     """Create the declared queues that are missing; a sentence for each. Changes nothing else."""
     created = []
-    for queue in declared_queues:
+    for queue in sorted(declared_queues, key=lambda queue: queue.dead_letter_queue is not None):
         if not Queue.objects.using(using).filter(name=queue.name).exists():
-            create_queue(
-                queue.name,
-                owner=queue.owner,
-                lease_seconds=queue.lease_seconds,
-                max_receives=queue.max_receives,
-                description=queue.description,
-                using=using,
-            )
+            create_queue(queue.name, owner=queue.owner, description=queue.description, using=using, **queue.settings)
             created.append(f"Created queue {queue.name} of {queue.owner}.")
     return created
+
+
+def run_upkeep(*, using: str = "default") -> None:
+    """One bounded round of what goes by the clock."""
+    for step in (reap, promote, expire, forget_dedup):
+        try:
+            step(using=using)
+        except DatabaseError:  # the other steps go on
+            logger.exception("%s failed; the next upkeep tries again", step.__name__)
 
 
 def reap(*, limit: int = 100, using: str = "default") -> int:
@@ -36,3 +47,8 @@ def promote(*, limit: int = 1_000, using: str = "default") -> int:
     moved = store.promote(limit=limit, using=using)
     announce_moved(moved, using=using)
     return len(moved)
+
+
+def forget_dedup(*, limit: int = FORGET_BATCH, using: str = "default") -> int:
+    """Forget deduplication ids whose time is over, at most `limit`; how many went."""
+    return store.forget_dedup(limit=limit, using=using)

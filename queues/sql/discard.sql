@@ -4,5 +4,7 @@ WITH l AS MATERIALIZED (
     SELECT id FROM queues_lease WHERE queue_id = %(queue_id)s FOR UPDATE
 ), ended AS (
     DELETE FROM queues_lease WHERE id = ANY (ARRAY(SELECT id FROM l))
+), ids AS (
+    DELETE FROM queues_dedup WHERE queue_id = %(queue_id)s
 )
 DELETE FROM queues_message WHERE queue_id = %(queue_id)s AND (SELECT count(*) FROM l) >= 0

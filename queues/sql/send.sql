@@ -1,18 +1,17 @@
 -- One statement for a batch, ids in its order; one sequence gives the id and the first position.
--- The queue row is locked once, against its deletion only, and never updated: senders do not meet there.
--- No row = there is no such queue.
-WITH q AS MATERIALIZED (
-    SELECT id FROM queues_queue WHERE name = %(queue)s AND queues_read_committed() FOR KEY SHARE
-)
+-- The gate is a sub-select of one row, so that it is passed once. No row = the queue is not what the caller
+-- remembers. A time to live counts from when a message may be received.
 INSERT INTO queues_message
-    (id, queue_id, state, priority, position, due_at, group_key, sender, content_type, headers, payload)
-SELECT s.n, q.id, CASE WHEN s.delay > 0 THEN 2 ELSE 0 END, s.priority, s.n,
-       CASE WHEN s.delay > 0 THEN statement_timestamp() + make_interval(secs => s.delay) END,
-       s.group_key, %(sender)s, s.content_type, s.headers, s.payload
-FROM q CROSS JOIN (
-    SELECT nextval('queues_message_id_seq') AS n, u.*
+    (id, queue_id, state, priority, position, due_at, expires_at, group_key, sender, content_type, headers, payload)
+SELECT s.n, %(queue_id)s, CASE WHEN s.due > statement_timestamp() THEN 2 ELSE 0 END, coalesce(s.priority, 0), s.n,
+       s.due, coalesce(s.due, statement_timestamp()) + make_interval(secs => s.ttl), s.group_key, %(sender)s,
+       s.content_type, s.headers, s.payload
+FROM (SELECT queues_enter(%(queue_id)s, %(revision)s) AS is_open OFFSET 0) gate CROSS JOIN (
+    SELECT nextval('queues_message_id_seq') AS n, u.*,
+           coalesce(u.due_at, statement_timestamp() + make_interval(secs => nullif(u.delay, 0))) AS due
     FROM unnest(%(payloads)b::bytea[], %(content_types)b::text[], %(headers)b::text[], %(group_keys)b::text[],
-                %(priorities)b::smallint[], %(delays)b::float8[])
-        u(payload, content_type, headers, group_key, priority, delay)
+                %(priorities)b::smallint[], %(delays)b::float8[], %(dues)b::timestamptz[], %(ttls)b::float8[])
+        u(payload, content_type, headers, group_key, priority, delay, due_at, ttl)
 ) s
+WHERE gate.is_open
 RETURNING id

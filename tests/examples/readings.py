@@ -11,7 +11,7 @@ from examples.flights.models import Aircraft, Departure, Rebooking
 from examples.flights.schedule import NEW_YORK
 
 GROUPS = ("delay-board", "fleet")
-STATES = ("scheduled", "ready", "leased", "dead")
+STATES = ("scheduled", "ready", "waiting", "leased", "dead")
 
 
 def read_state() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Fixtures of the queue's tests."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,8 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def bookings(registries: None, db: None) -> Queue:
     """A queue that sales handles: declared, and created."""
-    queue = Queue("bookings", owner="sales", lease_seconds=30, max_receives=3)
-    services.create_queue(queue.name, owner=queue.owner, lease_seconds=30, max_receives=3)
+    queue = Queue("bookings", owner="sales", lease_seconds=30, max_receives=3, backoff_seconds=0)
+    services.create_queue(queue.name, owner=queue.owner, **queue.settings)
     return queue
 
 
@@ -48,3 +49,12 @@ def expire() -> Callable[[Leased], None]:
         assert Lease.objects.filter(id=lease.token).update(expires_at="2000-01-01T00:00Z") == 1
 
     return set_back
+
+
+def sent_id(*args: Any, **kwargs: Any) -> int:
+    """The id of a message just sent."""
+    return services.send(*args, **kwargs).id
+
+
+def sent_ids(*args: Any, **kwargs: Any) -> list[int]:
+    return [sent.id for sent in services.send_many(*args, **kwargs)]

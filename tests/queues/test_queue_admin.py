@@ -11,7 +11,7 @@ from queues.admin import SHOWN_PAYLOAD_CHARACTERS
 from queues.declarations import Queue
 from queues.models import Message
 from queues.services import NewMessage
-from tests.queues.conftest import Receive
+from tests.queues.conftest import Receive, sent_id, sent_ids
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +38,7 @@ def test_messages_are_filtered_by_queue_and_state_and_vanish_when_acknowledged(
 ) -> None:
     services.create_queue("other", owner="sales")
     services.send("other", 1)
-    gone, stays = services.send_many(bookings, [NewMessage(1, group_key="lh1"), NewMessage(2, group_key="lh2")])
+    gone, stays = sent_ids(bookings, [NewMessage(1, group_key="lh1"), NewMessage(2, group_key="lh2")])
     url = reverse("admin:queues_message_changelist")
     address = {"queue__id__exact": bookings_id(), "state__exact": 0}
     assert "2 messages" in ann.get(url, address).content.decode()
@@ -52,7 +52,7 @@ def test_messages_are_filtered_by_queue_and_state_and_vanish_when_acknowledged(
 
 
 def test_a_payload_is_shown_cut_and_escaped_and_never_edited(ann: Client, bookings: Queue) -> None:
-    id_ = services.send(bookings, "<b>" + "x" * 5_000)
+    id_ = sent_id(bookings, "<b>" + "x" * 5_000)
     page = ann.get(reverse("admin:queues_message_change", args=[id_])).content.decode()
     assert "&lt;b&gt;xxx" in page
     assert "x" * SHOWN_PAYLOAD_CHARACTERS not in page
@@ -64,7 +64,7 @@ def test_a_payload_is_shown_cut_and_escaped_and_never_edited(ann: Client, bookin
 
 
 def test_selected_dead_letters_are_redriven(ann: Client, bookings: Queue, receive: Receive) -> None:
-    ids = services.send_many(bookings, [NewMessage(n) for n in range(3)])
+    ids = sent_ids(bookings, [NewMessage(n) for n in range(3)])
     services.reject(receive().token, ids[:2], queue=bookings)
     url = reverse("admin:queues_message_changelist")
     assert b"delete_selected" not in ann.get(url).content
@@ -75,7 +75,7 @@ def test_selected_dead_letters_are_redriven(ann: Client, bookings: Queue, receiv
 
 
 def test_who_may_only_look_is_offered_no_redrive(client: Client, bookings: Queue, receive: Receive) -> None:
-    (id_,) = services.send_many(bookings, [NewMessage(1)])
+    (id_,) = sent_ids(bookings, [NewMessage(1)])
     services.reject(receive().token, [id_], queue=bookings)
     viewer = User.objects.create_user("bob", is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_message", content_type__app_label="queues"))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def sales() -> APIClient:
-    services.create_queue("bookings", owner="sales", max_receives=2)
+    services.create_queue("bookings", owner="sales", max_receives=2, backoff_seconds=0)
     return client_of("sales")
 
 
@@ -77,7 +77,7 @@ def test_nack_reject_extend_and_redrive(sales: APIClient) -> None:
     assert post(sales, f"{lease}/nack/", {"ids": [first], "delay_seconds": 30, "error": "no seat"}).data["lost"] == []
     assert post(sales, f"{lease}/reject/", {"ids": [second], "error": "bad"}).data["lost"] == []
     queue = sales.get("/api/queues/bookings/").data
-    assert queue["counts"] == {"scheduled": 1, "ready": 0, "leased": 0, "dead": 1}
+    assert queue["counts"] == {"scheduled": 1, "ready": 0, "waiting": 0, "leased": 0, "dead": 1}
     assert queue["cards"]["dead"][0]["detail"] == "bad"
     peeked = sales.get("/api/queues/bookings/messages/?state=dead").data["messages"]
     assert [m["payload"] for m in peeked] == ["2"]

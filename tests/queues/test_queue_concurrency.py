@@ -15,14 +15,14 @@ from queues.errors import QueueNotFound
 from queues.models import Lease, Message
 from queues.services import NewMessage
 from tests.concurrency import all_at_once, elsewhere, held_open, in_thread
-from tests.queues.conftest import Receive
+from tests.queues.conftest import Receive, sent_ids
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_four_receivers_get_each_message_once(bookings: Queue) -> None:
-    ids = services.send_many(bookings, [NewMessage(n) for n in range(200)])
+    ids = sent_ids(bookings, [NewMessage(n) for n in range(200)])
 
     def receive_all(holder: str) -> list[int]:
         taken: list[int] = []
@@ -40,7 +40,7 @@ def test_four_receivers_get_each_message_once(bookings: Queue) -> None:
 
 
 def test_a_receiver_passes_over_what_another_is_just_taking(bookings: Queue, receive: Receive) -> None:
-    first, second = services.send_many(bookings, [NewMessage(1), NewMessage(2)])
+    first, second = sent_ids(bookings, [NewMessage(1), NewMessage(2)])
     with held_open(lambda: receive(1)) as commit:
         lease = elsewhere(lambda: receive(10))
         assert [m.id for m in lease.messages] == [second]
@@ -129,7 +129,7 @@ def test_a_sender_that_met_a_deletion_is_refused_not_lost(bookings: Queue) -> No
 
 def test_a_lease_is_kept_by_heartbeats_while_reaps_run(bookings: Queue) -> None:
     """Short leases, renewed in time, are never reaped."""
-    ids = services.send_many(bookings, [NewMessage(n) for n in range(20)])
+    ids = sent_ids(bookings, [NewMessage(n) for n in range(20)])
     lease = services.receive(bookings, holder="me", max_messages=20, lease_seconds=0.5)
     assert lease is not None
     stop = threading.Event()

@@ -13,6 +13,7 @@ from queues.handlers import Handler, handle, handled
 from queues.models import Lease, Message
 from queues.services import NewMessage
 from tests.concurrency import all_at_once, elsewhere
+from tests.queues.conftest import sent_ids
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +29,7 @@ def handled_by(bookings: Queue) -> Callable[[Handler], None]:
 
 
 def send(count: int) -> list[int]:
-    return services.send_many("bookings", [NewMessage(n) for n in range(count)])
+    return sent_ids("bookings", [NewMessage(n) for n in range(count)])
 
 
 def drain() -> bool:
@@ -63,6 +64,7 @@ def test_poison_dies_with_its_traceback_and_its_neighbours_are_handled(handled_b
         if message.json() == 2:
             raise KeyError("YV")
 
+    services.alter_queue("bookings", backoff_seconds=60, actor="ann")
     handled_by(fail_on_two)
     ids = send(5)
     drain()

@@ -14,7 +14,7 @@ from queues.errors import ConsumerNotOwner, LeaseLost, QueueAlreadyExists, Queue
 from queues.models import Lease, Message
 from queues.services import NewMessage
 from queues.services.sending import MAX_PAYLOAD_BYTES
-from tests.queues.conftest import Receive
+from tests.queues.conftest import Receive, sent_id, sent_ids
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +22,7 @@ Expire = Callable[[services.Lease], None]
 
 
 def send(count: int, **fields: Any) -> list[int]:
-    return services.send_many("bookings", [NewMessage(n, **fields) for n in range(count)])
+    return sent_ids("bookings", [NewMessage(n, **fields) for n in range(count)])
 
 
 def states() -> dict[int, int]:
@@ -34,9 +34,7 @@ def only(id_: int) -> Message:
 
 
 def test_an_acknowledged_message_is_gone_and_its_lease_with_it(bookings: Queue, receive: Receive) -> None:
-    id_ = services.send(
-        bookings, {"seat": 7}, group_key="lh1", headers=[("a", "1"), ("a", "2")], priority=5, sender="web"
-    )
+    id_ = sent_id(bookings, {"seat": 7}, group_key="lh1", headers=[("a", "1"), ("a", "2")], priority=5, sender="web")
     lease = receive()
     (message,) = lease.messages
     assert (message.id, message.queue, message.lease, message.receives) == (id_, "bookings", lease.token, 1)
@@ -57,7 +55,7 @@ def test_a_payload_arrives_as_the_bytes_it_was(bookings: Queue, receive: Receive
 
 def test_higher_priorities_come_first_and_within_one_the_oldest(bookings: Queue, receive: Receive) -> None:
     priorities = [0, 5, -5, 0, 5, -100, 100]
-    ids = services.send_many(bookings, [NewMessage(p, priority=p) for p in priorities])
+    ids = sent_ids(bookings, [NewMessage(p, priority=p) for p in priorities])
     assert ids == sorted(ids)
     received = [m.id for m in receive(4).messages] + [m.id for m in receive(4).messages]
     assert received == [ids[n] for n in (6, 1, 4, 0, 3, 2, 5)]
@@ -130,8 +128,8 @@ def test_a_nack_with_delay_waits_for_its_time_and_keeps_the_order_of_it(bookings
 
 
 def test_a_delayed_message_is_not_received_before_its_time(bookings: Queue, receive: Receive) -> None:
-    delayed = services.send(bookings, "later", delay_seconds=60)
-    at_once = services.send(bookings, "now")
+    delayed = sent_id(bookings, "later", delay_seconds=60)
+    at_once = sent_id(bookings, "now")
     services.promote()
     assert [m.id for m in receive().messages] == [at_once]
     Message.objects.filter(id=delayed).update(due_at="2000-01-01T00:00Z")
@@ -251,7 +249,7 @@ def test_redriven_letters_start_over_and_the_audit_says_who(bookings: Queue, rec
 def test_redrive_leaves_alone_what_is_not_dead_or_of_another_queue(bookings: Queue, receive: Receive) -> None:
     services.create_queue("other", owner="sales")
     (ready,) = send(1)
-    theirs = services.send("other", "x")
+    theirs = sent_id("other", "x")
     Message.objects.filter(id=theirs).update(state=Message.State.DEAD)
     assert services.redrive(bookings, ids=[ready, theirs], actor="ann") == 0
     assert states() == {ready: Message.State.READY, theirs: Message.State.DEAD}
@@ -331,7 +329,7 @@ def test_a_queue_is_created_once_with_settings_it_can_have(bookings: Queue) -> N
 
 def test_a_deleted_queue_takes_its_messages_and_leases_along(bookings: Queue, receive: Receive) -> None:
     services.create_queue("other", owner="sales")
-    kept = services.send("other", "x")
+    kept = sent_id("other", "x")
     send(3)
     receive(1)
     services.send(bookings, "later", delay_seconds=60)

@@ -11,7 +11,7 @@ from queues.declarations import Queue
 from queues.handlers import handle
 from queues.models import Lease, Message
 from queues.services import NewMessage
-from tests.queues.conftest import Receive
+from tests.queues.conftest import Receive, sent_ids
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,7 +44,7 @@ def events(told: Told) -> list[str]:
 
 def test_a_send_wakes_and_is_pushed_with_the_commit(served: Queue, told: Told) -> None:
     with transaction.atomic():
-        first, second = services.send_many(served, [NewMessage(1, group_key="lh1"), NewMessage(2)])
+        first, second = sent_ids(served, [NewMessage(1, group_key="lh1"), NewMessage(2)])
         assert told == []
     named = [{"id": first, "label": "lh1"}, {"id": second, "label": str(second)}]
     assert told == [("wake", "bookings"), ("sent", "bookings", 2, named)]
@@ -71,7 +71,7 @@ def test_only_a_queue_handled_here_is_woken(bookings: Queue, told: Told) -> None
 
 
 def test_each_turn_of_a_message_is_pushed(served: Queue, receive: Receive, told: Told) -> None:
-    ids = services.send_many(served, [NewMessage(n) for n in range(4)])
+    ids = sent_ids(served, [NewMessage(n) for n in range(4)])
     lease = receive(10)
     told.clear()
     services.ack(lease.token, ids[:1], queue=served)

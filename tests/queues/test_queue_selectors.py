@@ -11,16 +11,16 @@ from queues import selectors, services
 from queues.declarations import Queue
 from queues.models import Lease, Message
 from queues.services import NewMessage
-from tests.queues.conftest import Receive
+from tests.queues.conftest import Receive, sent_id, sent_ids
 
 pytestmark = pytest.mark.django_db
 
 
 def test_a_queue_is_described_by_state(bookings: Queue, receive: Receive) -> None:
-    dead, leased, ready = services.send_many(
+    dead, leased, ready = sent_ids(
         bookings, [NewMessage(1), NewMessage(2, group_key="lh1"), NewMessage(3, group_key="lh2")]
     )
-    scheduled = services.send(bookings, 4, delay_seconds=60)
+    scheduled = sent_id(bookings, 4, delay_seconds=60)
     services.reject(receive(1).token, [dead], queue=bookings, error="no seat")
     receive(1, holder="host:1:0a1b2c3d")
     queue = selectors.describe_queue("bookings")
@@ -33,7 +33,7 @@ def test_a_queue_is_described_by_state(bookings: Queue, receive: Receive) -> Non
         "lease_seconds": 30,
         "max_receives": 3,
         "paused": False,
-        "counts": {"scheduled": 1, "ready": 1, "leased": 1, "dead": 1},
+        "counts": {"scheduled": 1, "ready": 1, "waiting": 0, "leased": 1, "dead": 1},
         "count_limit": 10_000,
     }
     (waits,), (stands,), (held,), (lies,) = (cards[state] for state in ("scheduled", "ready", "leased", "dead"))
@@ -48,7 +48,7 @@ def test_a_queue_is_described_by_state(bookings: Queue, receive: Receive) -> Non
 
 
 def test_cards_are_few_and_the_oldest_first(bookings: Queue, receive: Receive) -> None:
-    ids = services.send_many(bookings, [NewMessage(n) for n in range(60)])
+    ids = sent_ids(bookings, [NewMessage(n) for n in range(60)])
     lease = receive(30)
     services.reject(lease.token, ids[:1], queue=bookings)
     services.reject(lease.token, ids[1:30], queue=bookings, error="x" * 5_000)
@@ -62,11 +62,11 @@ def test_cards_are_few_and_the_oldest_first(bookings: Queue, receive: Receive) -
 def test_counts_stop_at_the_limit(bookings: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selectors, "COUNT_LIMIT", 5)
     services.send_many(bookings, [NewMessage(n) for n in range(9)])
-    assert selectors.count_messages(["bookings"]) == {"bookings": {"scheduled": 0, "ready": 5, "leased": 0, "dead": 0}}
+    assert selectors.count_messages(["bookings"])["bookings"]["ready"] == 5
 
 
 def test_the_oldest_waits_in_any_priority_and_since_it_may_be_received(bookings: Queue, receive: Receive) -> None:
-    low = services.send(bookings, "low", priority=-3)
+    low = sent_id(bookings, "low", priority=-3)
     services.send(bookings, "high", priority=3)
     Message.objects.filter(id=low).update(enqueued_at="2000-01-01T00:00Z")
     decades = 20 * 365 * 86_400
@@ -117,7 +117,7 @@ def test_the_overview_takes_as_many_statements_for_many_queues_as_for_one(
 
 
 def test_peeking_leaves_a_message_as_it_is(bookings: Queue, receive: Receive) -> None:
-    ids = services.send_many(bookings, [NewMessage("a"), NewMessage("b", priority=1), NewMessage("c")])
+    ids = sent_ids(bookings, [NewMessage("a"), NewMessage("b", priority=1), NewMessage("c")])
     assert [(m.id, m.text) for m in selectors.peek("bookings", "ready", limit=2)] == [(ids[1], "b"), (ids[0], "a")]
     assert selectors.peek("bookings", "dead", limit=2) == []
     lease = receive(1)

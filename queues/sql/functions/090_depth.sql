@@ -3,7 +3,7 @@
 -- A function only because SET pins the plan: believing that matches are everywhere, the planner would
 -- rather read the whole table until it has counted enough.
 CREATE OR REPLACE FUNCTION queues_depth(queue_ids int[], most int) RETURNS TABLE (
-    queue_id int, scheduled bigint, ready bigint, leased bigint, dead bigint, oldest_ready_seconds float8
+    queue_id int, scheduled bigint, ready bigint, waiting bigint, leased bigint, dead bigint, oldest_ready_seconds float8
 ) LANGUAGE sql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
     WITH RECURSIVE q AS (
         SELECT unnest(queue_ids) AS id
@@ -22,6 +22,8 @@ CREATE OR REPLACE FUNCTION queues_depth(queue_ids int[], most int) RETURNS TABLE
                                   ORDER BY m.due_at LIMIT most) c),
            (SELECT count(*) FROM (SELECT FROM queues_message m WHERE m.queue_id = q.id AND m.state = 0
                                   ORDER BY m.priority DESC, m.position LIMIT most) c),
+           (SELECT count(*) FROM (SELECT FROM queues_message m WHERE m.queue_id = q.id AND m.state = 3
+                                  ORDER BY m.group_key, m.position LIMIT most) c),
            (SELECT count(*) FROM (SELECT FROM queues_lease l CROSS JOIN LATERAL unnest(l.message_ids) u(id)
                                   JOIN queues_message m ON m.id = u.id AND m.lease_id = l.id
                                   WHERE l.queue_id = q.id LIMIT most) c),

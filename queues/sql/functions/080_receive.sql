@@ -20,7 +20,7 @@ BEGIN
     WITH picked AS MATERIALIZED (
         SELECT r.place, row_number() OVER so_far AS nth, bool_or(r.receives >= alone_from) OVER so_far AS alone
         FROM (SELECT m.ctid AS place, m.receives FROM queues_message m
-              WHERE m.queue_id = queue_ AND m.state = 0
+              WHERE m.queue_id = queue_ AND m.state = 0 AND (m.expires_at IS NULL OR m.expires_at > clock_timestamp())
               ORDER BY m.priority DESC, m.position LIMIT most FOR UPDATE SKIP LOCKED) r
         WINDOW so_far AS (ROWS UNBOUNDED PRECEDING)
     ), taken AS (

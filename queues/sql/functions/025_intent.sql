@@ -1,0 +1,12 @@
+-- What is left to do when a transaction commits: messages it staged, and keys whose head it ended. A row
+-- never outlives its transaction, hence unlogged. Nobody waits for it, however long the transaction stays open.
+CREATE UNLOGGED TABLE queues_intent (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    staged bigint[],
+    queue_id int,
+    keys text[],
+    turns smallint NOT NULL DEFAULT 0
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+        autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off);
+CREATE INDEX queues_intent_xid ON queues_intent (xid);
