@@ -1,5 +1,6 @@
 """The core announces what it did, once that is true for everybody."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,14 @@ from mqsite.sql import in_transaction
 
 
 def announce(signal: Signal, *, using: str, **facts: Any) -> None:
-    """Send the signal when the transaction commits; at once where there is none. A receiver cannot fail us.
+    """Send the signal when the transaction commits; at once where there is none. A receiver cannot fail us."""
+    after_commit(partial(signal.send_robust, sender=None, **facts), using=using)
+
+
+def after_commit(work: Callable[[], object], *, using: str) -> None:
+    """Do it when the transaction commits; at once where there is none. It cannot fail us.
 
     In Django's manual transaction management nobody can tell when the commit comes: the sweep finds it.
     """
     if transaction.get_connection(using).in_atomic_block or not in_transaction(using):
-        transaction.on_commit(partial(signal.send_robust, sender=None, **facts), using=using, robust=True)
+        transaction.on_commit(work, using=using, robust=True)

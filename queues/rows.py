@@ -15,6 +15,7 @@ class Message:
 
     queue: str
     lease: UUID | None  # None where it was only looked at
+    position: int
     id: int
     payload: bytes
     content_type: str | None
@@ -85,6 +86,15 @@ class Sent(NamedTuple):
     duplicate: bool = False
 
 
+class Ranges(NamedTuple):
+    """Of priority, each with the position to begin at, in the order to scan them."""
+
+    lows: list[int]
+    highs: list[int]
+    floors: list[int]
+    lowered: int  # how often a floor had been lowered then
+
+
 class Scheduled(NamedTuple):
     """A message that waits for its time."""
 
@@ -109,6 +119,8 @@ class Moved(NamedTuple):
     id: int
     group_key: str | None
     state: int
+    priority: int = 0
+    position: int | None = None  # where it went back to its old place
 
 
 class Depth(NamedTuple):

@@ -8,8 +8,8 @@ import psycopg
 
 from mqsite.arrays import ByteaArray
 from mqsite.errors import MessagingError, ReadCommittedRequired
-from mqsite.sql import fetch_all, statement
-from queues.rows import Batch, Card, Depth, Lease, Located, Message, Moved, Named, Scheduled, Sent
+from mqsite.sql import fetch_all, in_transaction, statement
+from queues.rows import Batch, Card, Depth, Lease, Located, Message, Moved, Named, Ranges, Scheduled, Sent
 
 
 def _isolation_refused(error: psycopg.Error) -> MessagingError:
@@ -24,6 +24,11 @@ _HOT = {"send", "send_placed", "receive", "ack"}  # prepared where the connectio
 
 def _run(name: str, using: str, **params: Any) -> list[tuple[Any, ...]]:
     return fetch_all(using, statement("queues", name), params, refusals=_REFUSALS, prepare=name in _HOT)
+
+
+def _run_relaxed(name: str, using: str, **params: Any) -> list[tuple[Any, ...]]:
+    """Does not wait for the disk, unless it is in somebody's transaction."""
+    return _run(name, using, own=not in_transaction(using), **params)
 
 
 def send(located: Located, batch: Batch, *, sender: str, using: str) -> list[Sent]:
@@ -87,22 +92,62 @@ def locate(queue: str, *, using: str) -> Located | None:
     return Located(*rows[0]) if rows else None
 
 
+def unchanged(located: Located, *, using: str) -> bool:
+    return bool(_run("unchanged", using, queue_id=located.queue_id, revision=located.revision))
+
+
 def receive(
-    queue: str, *, queue_id: int, most: int, alone_from: int, holder: str, seconds: float, using: str
+    queue: str,
+    located: Located,
+    ranges: Ranges,
+    *,
+    most: int,
+    holder: str,
+    seconds: float,
+    using: str,
 ) -> Lease | None:
-    """Up to `most` messages in the order to handle them; None = nothing is ready."""
-    rows = _run(
-        "receive", using, queue_id=queue_id, most=most, alone_from=alone_from, holder=holder, seconds=float(seconds)
+    """Up to `most` messages in the order to handle them; None = nothing is ready there."""
+    rows = _run_relaxed(
+        "receive",
+        using,
+        queue_id=located.queue_id,
+        revision=located.revision,
+        lows=ranges.lows,
+        highs=ranges.highs,
+        floors=ranges.floors,
+        most=most,
+        alone_from=located.max_receives - 1,
+        holder=holder,
+        seconds=float(seconds),
     )
     if not rows:
         return None
     token, expires_at, *_ = rows[0]
-    return Lease(token, queue, expires_at, [Message(queue, token, *row) for _, _, *row in rows])
+    return Lease(token, queue, expires_at, [Message(queue, token, *row[2:]) for row in rows])
+
+
+def heads(queue_id: int, *, using: str) -> tuple[int, list[tuple[int, int]]]:
+    """The last position given out before, and the first ready one of each priority."""
+    (_, last), *found = _run("heads", using, queue_id=queue_id)
+    return last, [(priority, position) for priority, position in found]
+
+
+def arrived(waited: dict[int, Ranges], *, using: str) -> set[int]:
+    """Those of the queues that have something ready in their ranges, or are gone."""
+    rows = _run(
+        "arrived",
+        using,
+        queue_ids=[queue_id for queue_id, ranges in waited.items() for _ in ranges.lows],
+        lows=[low for ranges in waited.values() for low in ranges.lows],
+        highs=[high for ranges in waited.values() for high in ranges.highs],
+        floors=[floor for ranges in waited.values() for floor in ranges.floors],
+    )
+    return {queue_id for (queue_id,) in rows}
 
 
 def ack(token: UUID, ids: Sequence[int], *, queue: str, using: str) -> list[Named]:
     """What was acknowledged and is gone now."""
-    return [Named(*row) for row in _run("ack", using, token=token, ids=list(ids), queue=queue)]
+    return [Named(*row) for row in _run_relaxed("ack", using, token=token, ids=list(ids), queue=queue)]
 
 
 def nack(
@@ -135,14 +180,25 @@ def give_back(token: UUID, ids: Sequence[int], *, queue: str, using: str) -> lis
 
 def extend(token: UUID, ids: Sequence[int], *, seconds: float | None, queue: str, using: str) -> list[int]:
     """Those of the ids that the lease still covers."""
-    rows = _run("extend", using, token=token, ids=list(ids), seconds=seconds, queue=queue)
+    rows = _run(
+        "extend", using, own=not in_transaction(using), token=token, ids=list(ids), seconds=seconds, queue=queue
+    )
     return [id_ for (id_,) in rows]
 
 
 def renew(holder: str, *, tokens: Sequence[UUID] | None, least_seconds: float, using: str) -> int:
     """How many leases the holder goes on holding."""
     chosen = None if tokens is None else list(tokens)
-    return len(_run("renew", using, holder=holder, tokens=chosen, least_seconds=float(least_seconds)))
+    return len(
+        _run(
+            "renew",
+            using,
+            own=not in_transaction(using),
+            holder=holder,
+            tokens=chosen,
+            least_seconds=float(least_seconds),
+        )
+    )
 
 
 def reap(*, limit: int, using: str) -> list[Moved]:

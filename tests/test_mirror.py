@@ -25,7 +25,7 @@ OWN = {
         "group_pictures",
         "group_views",
     },
-    "queues": {"memory.py", "settings.py"},
+    "queues": {"floors.py", "memory.py", "settings.py"},
 }
 
 

@@ -1,9 +1,12 @@
-"""Says what came back and what died."""
+"""Says what came, what came back and what died."""
 
+from collections.abc import Iterable
+from functools import partial
 from itertools import groupby
 
-from mqsite.announce import announce
-from queues import rows, signals
+from mqsite.announce import after_commit, announce
+from mqsite.sql import in_transaction
+from queues import floors, rows, signals
 from queues.models import Message
 
 
@@ -18,6 +21,17 @@ def announce_moved(moved: list[rows.Moved], *, using: str) -> None:
         if back:
             ready = any(m.state == Message.State.READY for m in back)
             announce(signals.messages_returned, queue=queue, messages=_name(back), ready=ready, using=using)
+
+
+def lower_floors(queue_id: int, places: Iterable[tuple[int, int]], *, using: str) -> None:
+    """Tell this process where messages stand: now for their own transaction, and once for all others."""
+    lowest: dict[int, int] = {}
+    for priority, position in places:
+        lowest[priority] = min(position, lowest.get(priority, position))
+    for priority, position in lowest.items():
+        floors.lower_to(queue_id, priority, position, using=using)
+        if in_transaction(using):
+            after_commit(partial(floors.lower_to, queue_id, priority, position, using=using), using=using)
 
 
 def _name(moved: list[rows.Moved]) -> list[rows.Named]:

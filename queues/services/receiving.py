@@ -1,7 +1,10 @@
 """The one consuming boundary receives, and says what became of each message."""
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -9,14 +12,19 @@ from django.conf import settings
 from mqsite.announce import announce
 from mqsite.errors import Invalid
 from mqsite.payloads import end_of_text
-from queues import rows, selectors, signals, store
+from mqsite.sql import in_transaction
+from queues import floors, memory, rows, selectors, signals, store
 from queues.declarations import Queue
-from queues.errors import ConsumerNotOwner, LeaseLost
-from queues.services.moves import announce_moved
+from queues.errors import ConsumerNotOwner, LeaseLost, QueueAltered
+from queues.services.moves import announce_moved, lower_floors
 from queues.services.sending import MAX_DELAY_SECONDS, require_seconds
+from queues.services.waiting import MAX_WAIT_SECONDS, wait_for_message
 from queues.settings import MOST_LEASE_SECONDS
 
+T = TypeVar("T")
+
 MAX_RECEIVE_MESSAGES = 1_000
+MAX_SCANS = 3  # others may have taken what a look from the bottom saw
 MAX_HOLDER_CHARACTERS = 249
 MAX_ERROR_CHARACTERS = 10_000
 LEAST_LEASE_SECONDS = 0.001
@@ -28,38 +36,84 @@ def receive(
     holder: str,
     max_messages: int = 10,
     lease_seconds: float | None = None,
+    wait_seconds: float = 0.0,
     boundary: str | None = None,
     using: str = "default",
 ) -> rows.Lease | None:
     """Lease up to `max_messages`, as the boundary of the declared queue (or `boundary`); None if none is ready.
 
-    Until the lease expires nobody else gets them. Each receive is counted.
+    Until the lease expires nobody else gets them. Each receive is counted. With `wait_seconds` it waits for a
+    first message that long; a paused queue has none.
     """
     if not 1 <= max_messages <= MAX_RECEIVE_MESSAGES:
         raise Invalid(reason=f"max_messages is {max_messages}; allowed are 1 to {MAX_RECEIVE_MESSAGES:,}.")
     if not 1 <= len(holder) <= MAX_HOLDER_CHARACTERS:
         raise Invalid(reason=f"holder has {len(holder)} characters; allowed are 1 to {MAX_HOLDER_CHARACTERS}.")
+    require_seconds("wait_seconds", wait_seconds, least=0.0, most=MAX_WAIT_SECONDS)
+    if wait_seconds and in_transaction(using):
+        raise Invalid(reason="Inside a transaction nobody waits for messages: it would stay open meanwhile.")
     name = str(queue)
-    located = selectors.locate_queue(name, using=using)
     acting = queue.owner if isinstance(queue, Queue) else boundary
+    seconds = None if lease_seconds is None else _require_lease_seconds(lease_seconds)
+    ask = partial(_receive, name, acting, max_messages, holder, seconds, using)
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        lease = memory.use_queue(name, ask, using=using)
+        left = deadline - time.monotonic()
+        if lease is not None or left <= 0:
+            return lease
+        wait_for_message(selectors.locate_queue(name, using=using).queue_id, seconds=left, using=using)
+
+
+def _receive(
+    name: str, acting: str | None, most: int, holder: str, seconds: float | None, using: str, located: rows.Located
+) -> rows.Lease | None:
     if acting != located.owner:
         raise ConsumerNotOwner(owner=located.owner, verb="handles", name=name, boundary=acting or "nobody")
-    if located.is_paused:
+    wanted = located.lease_seconds if seconds is None else seconds
+
+    def scan(ranges: rows.Ranges) -> rows.Lease | None:
+        return store.receive(name, located, ranges, most=most, holder=holder, seconds=wanted, using=using)
+
+    lease = take_along_floors(located, scan, lambda lease: lease.messages, using=using)
+    if lease is None:
         return None
-    lease = store.receive(
-        name,
-        queue_id=located.queue_id,
-        most=max_messages,
-        alone_from=located.max_receives - 1,
-        holder=holder,
-        seconds=located.lease_seconds if lease_seconds is None else _require_lease_seconds(lease_seconds),
-        using=using,
-    )
-    if lease is not None:
-        named = [rows.Named(m.id, m.group_key) for m in lease.messages]
-        full = len(named) == max_messages
-        announce(signals.messages_received, queue=name, messages=named, full=full, using=using)
+    named = [rows.Named(m.id, m.group_key) for m in lease.messages]
+    announce(signals.messages_received, queue=name, messages=named, full=len(named) == most, using=using)
     return lease
+
+
+def take_along_floors(
+    located: rows.Located,
+    scan: Callable[[rows.Ranges], T | None],
+    list_taken: Callable[[T], Iterable[rows.Message]],
+    *,
+    using: str,
+) -> T | None:
+    """What the scan finds, begun at the floors. It is called empty only after a look from the bottom."""
+    queue_id = located.queue_id
+    if located.is_paused:
+        _require_unchanged(located, using)
+        return None
+    if floors.is_rescan_due(queue_id, using=using):
+        floors.rescan(queue_id, using=using)
+    for _ in range(MAX_SCANS):
+        ranges = floors.read(queue_id, using=using)
+        taken = scan(ranges)
+        if taken is not None:
+            places = [(message.priority, message.position) for message in list_taken(taken)]
+            floors.raise_to(queue_id, places, since=ranges, using=using)
+            return taken
+        if not floors.rescan(queue_id, using=using):
+            break
+    _require_unchanged(located, using)
+    return None
+
+
+def _require_unchanged(located: rows.Located, using: str) -> None:
+    """Where nothing was found, that may be because the queue is another than remembered."""
+    if not store.unchanged(located, using=using):
+        raise QueueAltered
 
 
 def ack(token: UUID, ids: Sequence[int], *, queue: Queue | str, using: str = "default") -> list[int]:
@@ -117,7 +171,11 @@ def extend(
 
 def give_back(token: UUID, ids: Sequence[int], *, queue: Queue | str, using: str = "default") -> None:
     """Put back in its place, uncharged, what nobody began to handle. What was lost stays lost."""
-    announce_moved(store.give_back(token, _require_ids(ids), queue=str(queue), using=using), using=using)
+    moved = store.give_back(token, _require_ids(ids), queue=str(queue), using=using)
+    if moved:
+        queue_id = memory.use_queue(str(queue), lambda located: located.queue_id, using=using)
+        lower_floors(queue_id, [(m.priority, m.position) for m in moved if m.position is not None], using=using)
+    announce_moved(moved, using=using)
 
 
 def renew_leases(holder: str, *, tokens: Sequence[UUID] | None = None, using: str = "default") -> int:

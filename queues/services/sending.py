@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from mqsite.announce import announce
 from mqsite.errors import Invalid, PayloadTooLarge
@@ -14,8 +14,7 @@ from mqsite.sql import in_transaction
 from queues import memory, rows, signals, store
 from queues.declarations import Queue
 from queues.errors import OrderedRefuses, QueueAltered, QueueFull
-
-T = TypeVar("T")
+from queues.services.moves import lower_floors
 
 MAX_BATCH_MESSAGES = 10_000
 MAX_PAYLOAD_BYTES = 1_048_576  # headers included, as in SQS
@@ -97,6 +96,9 @@ def _send(name: str, given: list[NewMessage], sender: str, using: str, located: 
         sent = store.send(located, batch, sender=sender, using=using)
     if not sent:
         raise QueueAltered
+    if not located.is_ordered:
+        places = [(m.priority, each.id) for each, m in zip(sent, given, strict=True) if not each.duplicate]
+        lower_floors(located.queue_id, places, using=using)
     fresh = [(s.id, message) for s, message in zip(sent, given, strict=True) if not s.duplicate]
     if fresh:
         announce(

@@ -5,10 +5,10 @@ WITH l AS MATERIALIZED (
 ), moved AS (
     UPDATE queues_message m SET state = 0, receives = m.receives - 1, lease_id = NULL
     FROM l WHERE m.id = ANY (%(ids)b::bigint[]) AND m.lease_id = l.id
-    RETURNING l.name, m.id, m.group_key, m.state
+    RETURNING l.name, m.id, m.group_key, m.state, m.priority, m.position
 ), ended AS (
     DELETE FROM queues_lease USING l WHERE queues_lease.id = l.id AND NOT EXISTS (
         SELECT FROM queues_message m
         WHERE m.id = ANY (l.message_ids) AND m.lease_id = l.id AND m.id <> ALL (%(ids)b::bigint[]))
 )
-SELECT name, id, group_key, state FROM moved
+SELECT name, id, group_key, state, priority, position FROM moved

@@ -2,7 +2,7 @@
 -- skipped: the next beat comes well before they expire. Never shorter than it was extended to.
 WITH held AS (
     SELECT l.id, q.lease_seconds FROM queues_lease l JOIN queues_queue q ON q.id = l.queue_id
-    WHERE l.holder = %(holder)s AND l.expires_at > clock_timestamp()
+    WHERE queues_relax(%(own)s) AND l.holder = %(holder)s AND l.expires_at > clock_timestamp()
       AND (%(tokens)b::uuid[] IS NULL OR l.id = ANY (%(tokens)b::uuid[]))
     FOR NO KEY UPDATE OF l SKIP LOCKED
 )

@@ -309,7 +309,7 @@ def test_a_reader_waits_for_the_next_record(shop: APIClient) -> None:
     services.publish("orders", "here", partition=0, boundary="shop")
     got = answer.result(timeout=10).data
     assert ([r["value"] for r in got["records"]], got["wait_refused"]) == (["here"], False)
-    wait_until(lambda: waiting._looker is None, message="nobody looks any more")
+    wait_until(lambda: waiting._waiting._looker is None, message="nobody looks any more")
 
 
 def test_who_finds_all_places_to_wait_taken_is_told_so_at_once(

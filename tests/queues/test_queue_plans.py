@@ -8,9 +8,10 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 
-from queues import selectors, services
+from queues import floors, rows, selectors, services
 from queues.declarations import Queue
 from queues.models import Lease, Message
+from tests.concurrency import held_open
 from tests.plans import plan_of, scans
 from tests.queues.conftest import Receive
 
@@ -65,21 +66,24 @@ def test_a_receive_reads_the_front_of_the_ready_index(bookings: Queue, standing:
         lease = services.receive(bookings, holder="a", max_messages=10)
         assert lease is not None
         assert [m.priority for m in lease.messages] == [2] * 10
-    assert (read["seq_scan"], read["idx_scan"]) == (0, 1)
-    assert read["idx_tup_fetch"] <= 10
+    assert read["seq_scan"] == 0
+    assert read["idx_scan"] <= 10
+    assert read["idx_tup_fetch"] <= 30
 
 
-def test_an_ack_looks_its_messages_up_by_id(standing: int, receive: Receive) -> None:
+def test_an_ack_looks_its_messages_up_by_id(bookings: Queue, standing: int, receive: Receive) -> None:
     lease = receive(10)
-    found = message_scans("ack", token=lease.token, ids=[m.id for m in lease.messages], queue="bookings")
-    assert found == {"queues_message_pkey"}
+    with counted() as read:
+        assert services.ack(lease.token, [m.id for m in lease.messages], queue=bookings) == []
+    assert read["seq_scan"] == 0
+    assert read["idx_tup_fetch"] <= 30
 
 
 @pytest.mark.parametrize("name", ["give_back", "extend"])
 def test_what_else_a_holder_does_looks_messages_up_by_id(standing: int, receive: Receive, name: str) -> None:
     lease = receive(10)
     ids = [m.id for m in lease.messages]
-    found = message_scans(name, token=lease.token, ids=ids, queue="bookings", seconds=None)
+    found = message_scans(name, token=lease.token, ids=ids, queue="bookings", seconds=None, own=True)
     assert found == {"queues_message_pkey"}
 
 
@@ -137,6 +141,64 @@ def test_the_depth_of_one_queue_reads_past_no_others(bookings: Queue, standing: 
         assert selectors.describe_queue("quiet")["counts"]["scheduled"] == 1
     assert read["seq_scan"] == 0
     assert read["idx_tup_fetch"] < 20
+
+
+def test_what_has_gone_through_under_a_held_snapshot_is_not_walked_again(bookings: Queue, standing: int) -> None:
+    """Nothing can clear the dead versions away; a scan begins behind them."""
+    with held_open(hold_snapshot) as release:
+        for _ in range(60):
+            lease = services.receive(bookings, holder="a", max_messages=100)
+            assert lease is not None
+            services.ack(lease.token, [m.id for m in lease.messages], queue=bookings)
+        located = selectors.locate_queue("bookings")
+        from_the_bottom = buffers_of_a_receive(located, rows.Ranges([-100], [100], [-1], 0))
+        along_the_floors = buffers_of_a_receive(located, floors.read(located.queue_id, using="default"))
+        release()
+    assert from_the_bottom > 100
+    assert along_the_floors < 60
+
+
+def test_after_a_mass_deletion_a_receive_reads_little(bookings: Queue, standing: int) -> None:
+    with held_open(hold_snapshot) as release:
+        services.purge(bookings, state="ready", actor="ann")
+        id_ = services.send(bookings, "after it").id
+        lease = services.receive(bookings, holder="a")
+        assert lease is not None
+        assert [m.id for m in lease.messages] == [id_]
+        services.send(bookings, "and another")
+        located = selectors.locate_queue("bookings")
+        assert buffers_of_a_receive(located, floors.read(located.queue_id, using="default")) < 60
+        release()
+
+
+def test_an_expiry_and_a_cancel_read_what_they_take(bookings: Queue, standing: int) -> None:
+    ids = list(Message.objects.filter(state=0).order_by("id").values_list("id", flat=True)[:10])
+    Message.objects.filter(id__in=ids[:5]).update(expires_at="2000-01-01T00:00Z")
+    with counted() as read:
+        assert services.expire() == 5
+        assert services.cancel(bookings, ids[5:]) == ids[5:]
+    assert read["seq_scan"] == 0
+    assert read["idx_tup_fetch"] <= 100
+
+
+def hold_snapshot() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SELECT count(*) FROM queues_queue")
+
+
+def buffers_of_a_receive(located: rows.Located, ranges: rows.Ranges) -> int:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
+            " SELECT * FROM queues_receive(%s, %s, %s::smallint[], %s::smallint[], %s::bigint[], 1, 9, 'a', 30)",
+            [located.queue_id, located.revision, ranges.lows, ranges.highs, ranges.floors],
+        )
+        (answer,) = cursor.fetchone()
+        plan = answer[0]["Plan"]
+        assert plan["Actual Rows"] == 1
+        transaction.set_rollback(True)
+        return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 def test_a_lost_lease_reads_no_message(standing: int) -> None:

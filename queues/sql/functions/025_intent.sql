@@ -10,3 +10,16 @@ CREATE UNLOGGED TABLE queues_intent (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
         autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off);
 CREATE INDEX queues_intent_xid ON queues_intent (xid);
+
+-- The heads of these keys are gone: the keys go on, now or when the transaction commits.
+CREATE OR REPLACE FUNCTION queues_end_heads(queue_ int, keys_ text[], own boolean) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    queues int[] := array_fill(queue_, ARRAY[cardinality(keys_)]);
+BEGIN
+    IF own THEN
+        PERFORM queues_lock_keys(queues, keys_);
+        PERFORM queues_raise_heads(queues, keys_);
+    ELSIF cardinality(keys_) > 0 THEN
+        INSERT INTO queues_intent (queue_id, keys) VALUES (queue_, keys_);
+    END IF;
+END $$;
