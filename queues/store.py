@@ -13,10 +13,10 @@ from queues.rows import Batch, Card, Depth, Lease, Located, Message, Moved, Name
 
 
 def _isolation_refused(error: psycopg.Error) -> MessagingError:
-    return ReadCommittedRequired(verb="Sending", isolation="another isolation level", what="queue")
+    return ReadCommittedRequired(verb="The queue", isolation="another isolation level", what="queue")
 
 
-_REFUSALS = {"MQ001": _isolation_refused}
+_REFUSALS = {"MQ001": _isolation_refused, "queues_read_committed": _isolation_refused}
 
 
 _HOT = {"send", "send_placed", "receive", "ack"}  # prepared where the connection allows it

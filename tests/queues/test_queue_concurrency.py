@@ -103,7 +103,7 @@ def test_a_stale_snapshot_is_refused(bookings: Queue) -> None:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        with pytest.raises(ReadCommittedRequired, match="Sending needs a READ COMMITTED"):
+        with pytest.raises(ReadCommittedRequired, match="needs a READ COMMITTED"):
             services.send(bookings, 1)
         transaction.set_rollback(True)
 

@@ -1,8 +1,9 @@
 -- What is left to do when a transaction commits: messages it staged, and keys whose head it ended. A row
--- never outlives its transaction, hence unlogged. Nobody waits for it, however long the transaction stays open.
+-- never outlives its transaction, hence unlogged. Under another isolation level a key could be left without a head. Nobody waits for it, however long the transaction stays open.
 CREATE UNLOGGED TABLE queues_intent (
     id bigint GENERATED ALWAYS AS IDENTITY,
-    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id()
+        CONSTRAINT queues_read_committed CHECK (current_setting('transaction_isolation') = 'read committed'),
     staged bigint[],
     queue_id int,
     keys text[],
