@@ -123,6 +123,11 @@ def start_timers() -> None:
         _threads.append(thread)
 
 
+def has_timers() -> bool:
+    """Whether this is a worker process, which goes on from task to task."""
+    return bool(_threads)
+
+
 def stop_timers() -> None:
     """End the threads after what they are doing, and take this process off the list."""
     if not _threads:

@@ -20,7 +20,7 @@ class QueuesConfig(AppConfig):
         autodiscover_modules("messaging", "consumers")
         post_migrate.connect(create_declared, sender=self)
         workers.register(
-            renew=consumer.renew_leases,
+            renew=consumer.beat,
             sweep=functools.partial(consumer.sweep, stop=workers.stopping),
             handles=handlers.handled_names,
         )

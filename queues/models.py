@@ -138,3 +138,17 @@ class Dedup(models.Model):
 
     def __str__(self) -> str:
         return self.dedup_id
+
+
+class Handling(models.Model):
+    """What a worker has in hand in a transaction of its own, written down beside it: should the process die of a
+    message, the message is charged for it. Part of the heartbeat; one row for each thread that handles."""
+
+    id = models.TextField(primary_key=True)
+    worker = models.CharField(max_length=249)
+    seen_at = models.DateTimeField()
+    message_ids = ArrayField(models.BigIntegerField())
+    receives = ArrayField(models.SmallIntegerField())  # as they were: who has another number by now is charged already
+
+    def __str__(self) -> str:
+        return self.id

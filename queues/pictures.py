@@ -28,6 +28,8 @@ REASONS = {
     "rejected": "rejected by the handler",
     "max_receives": "out of receives",
     "lease expired": "out of receives, the last lease ran out",
+    "worker died": "out of receives, its worker died of it",
+    "expired": "not received in its time",
 }
 
 Queue = dict[str, Any]

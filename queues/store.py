@@ -6,6 +6,7 @@ from uuid import UUID
 
 import psycopg
 
+from mqsite import beside
 from mqsite.arrays import ByteaArray
 from mqsite.errors import MessagingError, ReadCommittedRequired
 from mqsite.sql import fetch_all, in_transaction, statement
@@ -19,7 +20,15 @@ def _isolation_refused(error: psycopg.Error) -> MessagingError:
 _REFUSALS = {"MQ001": _isolation_refused, "queues_read_committed": _isolation_refused}
 
 
-_HOT = {"send", "send_placed", "receive", "ack"}  # prepared where the connection allows it
+_HOT = {
+    "send",
+    "send_placed",
+    "receive",
+    "ack",
+    "take",
+    "suspects",
+    "ack_taken",
+}  # prepared where the connection allows it
 
 
 def _run(name: str, using: str, **params: Any) -> list[tuple[Any, ...]]:
@@ -201,8 +210,65 @@ def renew(holder: str, *, tokens: Sequence[UUID] | None, least_seconds: float, u
     )
 
 
-def reap(*, limit: int, using: str) -> list[Moved]:
-    return [Moved(*row) for row in _run("reap", using, limit=limit)]
+def reap(*, dead_seconds: float, limit: int, using: str) -> list[Moved]:
+    return [Moved(*row) for row in _run("reap", using, dead_seconds=dead_seconds, limit=limit)]
+
+
+def take(queue: str, located: Located, ranges: Ranges, *, most: int, using: str) -> list[Message]:
+    """As `receive`, for the caller's transaction: its end is the end of the right to them."""
+    rows = _run(
+        "take",
+        using,
+        queue_id=located.queue_id,
+        revision=located.revision,
+        lows=ranges.lows,
+        highs=ranges.highs,
+        floors=ranges.floors,
+        most=most,
+    )
+    return [Message(queue, None, *row) for row in rows]
+
+
+def take_one(message: Message, *, using: str) -> bool:
+    return bool(_run("take_one", using, id=message.id, receives=message.receives - 1))
+
+
+def suspects(handling: str, messages: Sequence[Message], *, using: str) -> set[int]:
+    """Those that another worker had in hand, and has no more."""
+    return {id_ for (id_,) in _run("suspects", using, handling=handling, **_columns(messages))}
+
+
+def note(handling: str, worker: str, messages: Sequence[Message], *, using: str) -> None:
+    params = {"handling": handling, "worker": worker, **_columns(messages)}
+    beside.execute(using, statement("queues", "note"), params)
+
+
+def forget_note(handling: str, *, using: str) -> None:
+    _run_relaxed("forget_note", using, handling=handling)
+
+
+def keep_notes(worker: str, *, using: str) -> None:
+    _run_relaxed("keep_notes", using, worker=worker)
+
+
+def ack_taken(ids: Sequence[int], *, using: str) -> list[Named]:
+    return [Named(*row) for row in _run("ack_taken", using, ids=list(ids))]
+
+
+def nack_taken(ids: Sequence[int], *, delay: float | None, error: str, using: str) -> list[Moved]:
+    reason = "rejected" if delay is None else "retry"
+    delays, errors = [delay] * len(ids), [error] * len(ids)
+    rows = _run("nack_taken", using, ids=list(ids), delays=delays, errors=errors, reason=reason)
+    return [Moved(*row) for row in rows]
+
+
+def charge(*, dead_seconds: float, limit: int, using: str) -> list[Moved]:
+    return [Moved(*row) for row in _run("charge", using, dead_seconds=dead_seconds, limit=limit)]
+
+
+def _columns(messages: Sequence[Message]) -> dict[str, list[int]]:
+    """With the receives that are written in the row: this one is not."""
+    return {"ids": [m.id for m in messages], "receives": [m.receives - 1 for m in messages]}
 
 
 def promote(*, limit: int, using: str) -> list[Moved]:

@@ -6,6 +6,18 @@ from queues.services.queues import alter_queue, create_queue, delete_queue, paus
 from queues.services.receiving import ack, ack_handled, extend, give_back, nack, receive, reject, renew_leases
 from queues.services.removing import cancel, expire, purge
 from queues.services.sending import NewMessage, send, send_many
+from queues.services.taking import (
+    ack_taken,
+    begin_handling,
+    charge,
+    end_handling,
+    fail_taken,
+    keep_handling,
+    let_go,
+    nack_taken,
+    reject_taken,
+    take,
+)
 from queues.services.upkeep import create_declared, forget_dedup, promote, reap, run_upkeep
 
 __all__ = [
@@ -15,16 +27,24 @@ __all__ = [
     "Sent",
     "ack",
     "ack_handled",
+    "ack_taken",
     "alter_queue",
+    "begin_handling",
     "cancel",
+    "charge",
     "create_declared",
     "create_queue",
     "delete_queue",
+    "end_handling",
     "expire",
     "extend",
+    "fail_taken",
     "forget_dedup",
     "give_back",
+    "keep_handling",
+    "let_go",
     "nack",
+    "nack_taken",
     "pause_queue",
     "promote",
     "purge",
@@ -32,9 +52,11 @@ __all__ = [
     "receive",
     "redrive",
     "reject",
+    "reject_taken",
     "renew_leases",
     "resume_queue",
     "run_upkeep",
     "send",
     "send_many",
+    "take",
 ]

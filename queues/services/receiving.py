@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from mqsite.announce import announce
+from mqsite.announce import after_commit, announce
 from mqsite.errors import Invalid
 from mqsite.payloads import end_of_text
 from mqsite.sql import in_transaction
@@ -102,7 +102,8 @@ def take_along_floors(
         taken = scan(ranges)
         if taken is not None:
             places = [(message.priority, message.position) for message in list_taken(taken)]
-            floors.raise_to(queue_id, places, since=ranges, using=using)
+            # With the commit: what a rollback gives back stands below.
+            after_commit(partial(floors.raise_to, queue_id, places, since=ranges, using=using), using=using)
             return taken
         if not floors.rescan(queue_id, using=using):
             break

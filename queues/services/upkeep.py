@@ -2,6 +2,7 @@
 
 import logging
 
+from django.conf import settings
 from django.db import DatabaseError
 
 from queues import store
@@ -10,6 +11,7 @@ from queues.models import Queue
 from queues.services.moves import announce_moved
 from queues.services.queues import create_queue
 from queues.services.removing import expire
+from queues.services.taking import charge
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ def create_declared(*, using: str = "default") -> list[str]:
 
 def run_upkeep(*, using: str = "default") -> None:
     """One bounded round of what goes by the clock."""
-    for step in (reap, promote, expire, forget_dedup):
+    for step in (reap, charge, promote, expire, forget_dedup):
         try:
             step(using=using)
         except DatabaseError:  # the other steps go on
@@ -36,8 +38,8 @@ def run_upkeep(*, using: str = "default") -> None:
 
 
 def reap(*, limit: int = 100, using: str = "default") -> int:
-    """End at most `limit` expired leases; how many messages came back or died."""
-    moved = store.reap(limit=limit, using=using)
+    """End at most `limit` leases that expired, and as many of dead workers; how many messages came back or died."""
+    moved = store.reap(dead_seconds=settings.MQSITE_MEMBER_SECONDS, limit=limit, using=using)
     announce_moved(moved, using=using)
     return len(moved)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.db import OperationalError, connection
 
+from mqsite.errors import Invalid
 from mqsite.models import AuditEntry
 from queues import consumer, selectors, services
 from queues.declarations import Queue
@@ -81,40 +82,46 @@ def test_poison_dies_with_its_traceback_and_its_neighbours_are_handled(handled_b
     assert written() == [0, 1, 3, 4]
 
 
-def test_a_lease_lost_before_the_ack_undoes_what_the_handler_wrote(handled_by: Callable[[Handler], None]) -> None:
-    stolen: list[int] = []
+def test_a_lost_lease_ends_its_whole_batch_and_its_message_is_handled_again(bookings: Queue) -> None:
+    """What lost its lease is in other hands already: no handler is started on it for nothing."""
+    seen: list[int] = []
 
     def steal_once() -> None:
         Lease.objects.update(expires_at="2000-01-01T00:00Z")
         services.reap()
 
     def lose_the_first(message: services.Message) -> None:
-        write(message)
-        if not stolen:
-            stolen.append(message.id)
+        seen.append(message.id)
+        if len(seen) == 1:
             elsewhere(steal_once)
 
-    handled_by(lose_the_first)
+    handle(bookings, delivery="at_least_once")(lose_the_first)
     ids = send(3)
     drain()
-    assert sorted(written()) == [0, 1, 2], "each was handled once to the end"
-    assert stolen == ids[:1]
+    assert seen[0] == ids[0]
+    assert sorted(seen[1:]) == ids
     assert Message.objects.count() == 0
 
 
-def test_a_lost_lease_ends_its_whole_batch(handled_by: Callable[[Handler], None]) -> None:
-    """What lost its lease is in other hands already: no handler is started on it for nothing."""
-    seen: list[int] = []
+def test_at_least_once_a_handler_runs_outside_of_a_transaction_and_its_failure_keeps_what_it_wrote(
+    bookings: Queue,
+) -> None:
+    def write_and_fail(message: services.Message) -> None:
+        assert connection.get_autocommit()
+        write(message)
+        if message.receives == 1:
+            raise ValueError("no seat")
 
-    def delete_under_it(message: services.Message) -> None:
-        seen.append(message.id)
-        elsewhere(lambda: services.delete_queue("bookings", actor="ann"))
+    handle(bookings, delivery="at_least_once")(write_and_fail)
+    send(1)
+    drain()
+    assert written() == [0, 0]
+    assert (Message.objects.count(), Lease.objects.count()) == (0, 0)
 
-    handled_by(delete_under_it)
-    ids = send(3)
-    with pytest.raises(Exception, match="There is no queue bookings"):
-        drain()
-    assert seen == ids[:1]
+
+def test_a_delivery_that_is_unknown_is_refused(bookings: Queue) -> None:
+    with pytest.raises(Invalid, match="delivery is 'exactly_twice'"):
+        handle(bookings, delivery="exactly_twice")
 
 
 def test_many_workers_handle_each_message_once(handled_by: Callable[[Handler], None]) -> None:
@@ -134,28 +141,26 @@ def test_a_stopping_worker_gives_the_rest_back_uncharged(handled_by: Callable[[H
     assert Lease.objects.count() == 0
 
 
-def test_a_lost_connection_is_not_the_handlers_failure(handled_by: Callable[[Handler], None]) -> None:
+@pytest.mark.parametrize("delivery", ["transaction", "at_least_once"])
+def test_a_lost_connection_is_not_the_handlers_failure(bookings: Queue, delivery: str) -> None:
     cut = [True]
 
     def cut_once(message: services.Message) -> None:
-        write(message)
         if cut[0] and message.json() == 1:
             cut[0] = False
             pid = connection.connection.info.backend_pid
             elsewhere(lambda: _terminate(pid))
-            write(message)
+        write(message)
 
-    handled_by(cut_once)
-    ids = send(4)
+    handle(bookings, delivery=delivery)(cut_once)
+    send(4)
     with pytest.raises(OperationalError):
         drain()
-    open_ = Message.objects.get(state=Message.State.LEASED)
-    assert (open_.id, open_.detail) == (ids[1], None)
-    assert consumer.renew_leases() == 0, "a lease nobody works on any more is left to expire"
-    assert Message.objects.filter(state=Message.State.READY).count() == 2
+    assert consumer.beat() == 0, "a lease nobody works on any more is left to expire"
     Lease.objects.update(expires_at="2000-01-01T00:00Z")
     consumer.sweep(stop=lambda: False)
     assert sorted(written()) == [0, 1, 2, 3]
+    assert Message.objects.count() == 0
 
 
 def _terminate(pid: int) -> None:
@@ -163,19 +168,19 @@ def _terminate(pid: int) -> None:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
 
-def test_the_heartbeat_renews_what_a_slow_handler_works_on(handled_by: Callable[[Handler], None]) -> None:
+def test_the_heartbeat_renews_what_a_slow_handler_works_on(bookings: Queue) -> None:
     kept: list[int] = []
 
     def look(message: services.Message) -> None:
         before = Lease.objects.get().expires_at
-        kept.append(elsewhere(consumer.renew_leases))
+        kept.append(elsewhere(consumer.beat))
         assert Lease.objects.get().expires_at > before
 
-    handled_by(look)
+    handle(bookings, delivery="at_least_once")(look)
     send(2)
     drain()
     assert kept == [1, 1]
-    assert consumer.renew_leases() == 0
+    assert consumer.beat() == 0
 
 
 def test_a_queue_of_another_boundary_is_refused_by_name(bookings: Queue) -> None:

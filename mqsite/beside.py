@@ -1,0 +1,53 @@
+"""A second connection of this thread, for what must be committed beside the transaction it is in."""
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from django.db import connections
+
+_local = threading.local()
+
+
+def execute(using: str, text: str, params: Mapping[str, Any]) -> None:
+    """Run one statement, committed when this returns. A lost connection is replaced once."""
+    try:
+        _execute(using, text, params)
+    except psycopg.OperationalError:
+        close(using)
+        _execute(using, text, params)
+
+
+def close(using: str) -> None:
+    """Let the connection go. Worker processes keep theirs from task to task; whoever else opens one closes it."""
+    connection = _held().pop(using, None)
+    if connection is not None:
+        connection.close()
+
+
+def _execute(using: str, text: str, params: Mapping[str, Any]) -> None:
+    held = _held()
+    connection = held.get(using)
+    if connection is None:
+        wrapper = connections[using]
+        connection = held[using] = wrapper.get_new_connection(wrapper.get_connection_params())
+        connection.autocommit = True
+    psycopg.Cursor(connection).execute(text.encode(), params, binary=True)
+
+
+def _held() -> dict[str, "psycopg.Connection[Any]"]:
+    held: dict[str, psycopg.Connection[Any]] | None = getattr(_local, "held", None)
+    if held is None:
+        held = _local.held = {}
+    return held
+
+
+def _forget() -> None:
+    """In a forked child: the connections are its parent's."""
+    global _local
+    _local = threading.local()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,2 @@
+-- This thread handles nothing any more.
+DELETE FROM queues_handling WHERE id = %(handling)s AND queues_relax(%(own)s)
