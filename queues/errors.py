@@ -50,3 +50,9 @@ class QueueInUse(Conflict):
 
     code = "queue_in_use"
     permanent = True
+
+
+class RedriveNotFound(NotFound):
+    """There is no redrive {job}."""
+
+    code = "redrive_not_found"

@@ -90,6 +90,10 @@ class Message(models.Model):
             # By queue first, so that the depth of one queue never reads past another's schedule.
             models.Index(fields=["queue", "due_at"], name="queues_due", condition=models.Q(state=2)),
             models.Index(fields=["queue", "position"], name="queues_dead", condition=models.Q(state=4)),
+            # Dead letters of other queues, ready in their dead-letter queue.
+            models.Index(
+                fields=["queue", "position"], name="queues_letters", condition=models.Q(state=0, source__isnull=False)
+            ),
             models.Index(
                 fields=["expires_at"],
                 name="queues_expiry",
@@ -152,3 +156,39 @@ class Handling(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+
+class Redrive(models.Model):
+    """A job that gives dead letters another chance, step by step: each step moves messages and this row's cursor in
+    one transaction. Letters that die after it began are not its business."""
+
+    class State(models.IntegerChoices):
+        RUNNING = 0
+        DONE = 1
+        CANCELLED = 2
+
+    queue = models.ForeignKey(Queue, on_delete=models.CASCADE, related_name="redrives")
+    target = models.ForeignKey(Queue, on_delete=models.CASCADE, null=True, related_name="+")  # null: where each died
+    state = models.SmallIntegerField(choices=State.choices, default=State.RUNNING)
+    ids = ArrayField(models.BigIntegerField(), null=True)
+    only_reason = models.TextField(null=True)  # noqa: DJ001
+    only_text = models.TextField(null=True)  # noqa: DJ001
+    died_after = models.DateTimeField(null=True)
+    died_before = models.DateTimeField(null=True)
+    rate_per_second = models.FloatField(null=True)
+    letters = models.BigIntegerField()  # there were when it began, counted up to a limit
+    end_position = models.BigIntegerField()
+    after_position = models.BigIntegerField(default=0)
+    scanned = models.BigIntegerField(default=0)
+    moved = models.BigIntegerField(default=0)
+    started_by = models.CharField(max_length=249)
+    started_at = models.DateTimeField(db_default=Now())
+    worked_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["id"], name="queues_redrive_running", condition=models.Q(state=0))]
+
+    def __str__(self) -> str:
+        return str(self.id)

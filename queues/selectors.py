@@ -7,8 +7,8 @@ from mqsite.errors import Invalid
 from mqsite.registry import list_differences
 from queues import memory, rows, store
 from queues.declarations import queues as declared_queues
-from queues.errors import QueueNotFound
-from queues.models import Message, Queue
+from queues.errors import QueueNotFound, RedriveNotFound
+from queues.models import Message, Queue, Redrive
 from queues.settings import SETTINGS, read_settings
 
 COUNT_LIMIT = 10_000
@@ -58,6 +58,34 @@ def peek(queue: str, state: str, *, limit: int, using: str = "default") -> list[
     cards = store.cards([found.id], limit=limit, detail_characters=0, using=using)
     ids = [card.id for card in cards if STATES[Message.State(card.state)] == state]
     return sorted(store.peek(queue, ids, using=using), key=lambda message: ids.index(message.id))
+
+
+def count_letters(queue: Queue, *, using: str = "default") -> int:
+    """The dead of a queue and what lies in it as a dead-letter queue, up to COUNT_LIMIT."""
+    letters = Message.objects.using(using).filter(queue_id=queue.id)
+    dead, ready = letters.filter(state=Message.State.DEAD), letters.filter(state=0, source_id__isnull=False)
+    return min(COUNT_LIMIT, sum(found.order_by("position")[:COUNT_LIMIT].count() for found in (dead, ready)))
+
+
+def describe_redrive(job: int, *, using: str = "default") -> dict[str, Any]:
+    """How far a redrive is. `letters`: there were when it began, counted up to `count_limit`."""
+    row = Redrive.objects.using(using).select_related("queue", "target").filter(id=job).first()
+    if row is None:
+        raise RedriveNotFound(job=job)
+    return {
+        "id": row.id,
+        "queue": row.queue.name,
+        "to": row.target and row.target.name,
+        "state": row.get_state_display().lower(),
+        "letters": row.letters,
+        "count_limit": COUNT_LIMIT,
+        "scanned": row.scanned,
+        "moved": row.moved,
+        "rate_per_second": row.rate_per_second,
+        "started_by": row.started_by,
+        "started_at": row.started_at.isoformat(),
+        "ended_at": row.ended_at and row.ended_at.isoformat(),
+    }
 
 
 def require_queue(name: str, *, using: str = "default") -> Queue:

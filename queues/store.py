@@ -280,6 +280,10 @@ def redrive(queue: str, *, ids: Sequence[int] | None, limit: int, using: str) ->
     return [Moved(*row) for row in _run("redrive", using, queue=queue, ids=chosen, limit=limit)]
 
 
+def redrive_step(job: int, *, limit: int, using: str) -> list[Moved]:
+    return [Moved(*row) for row in _run("redrive_step", using, job=job, limit=limit)]
+
+
 def discard(queue_id: int, *, using: str) -> None:
     _run("discard", using, queue_id=queue_id)
 

@@ -17,7 +17,7 @@ STORAGE = [
     " autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off)",
     "ALTER TABLE queues_lease SET (fillfactor = 50, vacuum_truncate = off)",
 ]
-DROP = "DROP TABLE IF EXISTS queues_intent; DROP FUNCTION IF EXISTS queues_depth, queues_arrived, queues_heads, queues_take, queues_receive, queues_charge, queues_reap, queues_choose, queues_retire, queues_return, queues_ack, queues_send, queues_commit, queues_place, queues_recall, queues_remember, queues_end_heads, queues_raise_heads, queues_lock_keys, queues_relax, queues_enter"
+DROP = "DROP TABLE IF EXISTS queues_intent; DROP FUNCTION IF EXISTS queues_depth, queues_arrived, queues_heads, queues_take, queues_receive, queues_charge, queues_reap, queues_redrive_step, queues_revive, queues_choose, queues_retire, queues_return, queues_ack, queues_send, queues_commit, queues_place, queues_recall, queues_remember, queues_end_heads, queues_raise_heads, queues_lock_keys, queues_relax, queues_enter"
 
 
 class Migration(migrations.Migration):
@@ -210,6 +210,11 @@ class Migration(migrations.Migration):
                     models.Index(condition=models.Q(("state", 2)), fields=["queue", "due_at"], name="queues_due"),
                     models.Index(condition=models.Q(("state", 4)), fields=["queue", "position"], name="queues_dead"),
                     models.Index(
+                        condition=models.Q(("source__isnull", False), ("state", 0)),
+                        fields=["queue", "position"],
+                        name="queues_letters",
+                    ),
+                    models.Index(
                         condition=models.Q(("expires_at__isnull", False), ("state__in", (0, 2, 3))),
                         fields=["expires_at"],
                         name="queues_expiry",
@@ -226,6 +231,51 @@ class Migration(migrations.Migration):
                         fields=("queue", "group_key"),
                         name="queues_head",
                     )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Redrive",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.SmallIntegerField(choices=[(0, "Running"), (1, "Done"), (2, "Cancelled")], default=0)),
+                (
+                    "ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(), null=True, size=None
+                    ),
+                ),
+                ("only_reason", models.TextField(null=True)),
+                ("only_text", models.TextField(null=True)),
+                ("died_after", models.DateTimeField(null=True)),
+                ("died_before", models.DateTimeField(null=True)),
+                ("rate_per_second", models.FloatField(null=True)),
+                ("letters", models.BigIntegerField()),
+                ("end_position", models.BigIntegerField()),
+                ("after_position", models.BigIntegerField(default=0)),
+                ("scanned", models.BigIntegerField(default=0)),
+                ("moved", models.BigIntegerField(default=0)),
+                ("started_by", models.CharField(max_length=249)),
+                ("started_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("worked_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "queue",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="redrives", to="queues.queue"
+                    ),
+                ),
+                (
+                    "target",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="queues.queue"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(condition=models.Q(("state", 0)), fields=["id"], name="queues_redrive_running")
                 ],
             },
         ),

@@ -1,7 +1,7 @@
 """Verbs that change the queue. The only place of this half that opens a transaction."""
 
 from queues.rows import Lease, Message, Sent
-from queues.services.deadletters import redrive
+from queues.services.deadletters import cancel_redrive, redrive, start_redrive, work_redrives
 from queues.services.queues import alter_queue, create_queue, delete_queue, pause_queue, resume_queue
 from queues.services.receiving import ack, ack_handled, extend, give_back, nack, receive, reject, renew_leases
 from queues.services.removing import cancel, expire, purge
@@ -31,6 +31,7 @@ __all__ = [
     "alter_queue",
     "begin_handling",
     "cancel",
+    "cancel_redrive",
     "charge",
     "create_declared",
     "create_queue",
@@ -58,5 +59,7 @@ __all__ = [
     "run_upkeep",
     "send",
     "send_many",
+    "start_redrive",
     "take",
+    "work_redrives",
 ]

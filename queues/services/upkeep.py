@@ -8,6 +8,7 @@ from django.db import DatabaseError
 from queues import store
 from queues.declarations import queues as declared_queues
 from queues.models import Queue
+from queues.services.deadletters import work_redrives
 from queues.services.moves import announce_moved
 from queues.services.queues import create_queue
 from queues.services.removing import expire
@@ -30,7 +31,7 @@ def create_declared(*, using: str = "default") -> list[str]:
 
 def run_upkeep(*, using: str = "default") -> None:
     """One bounded round of what goes by the clock."""
-    for step in (reap, charge, promote, expire, forget_dedup):
+    for step in (reap, charge, promote, expire, work_redrives, forget_dedup):
         try:
             step(using=using)
         except DatabaseError:  # the other steps go on
