@@ -29,6 +29,7 @@ class Queue:
     message_ttl_seconds: float | None = None
     dedup_seconds: int = 300
     is_ordered: bool = False
+    outcome_seconds: int = 0
     backoff_seconds: float = 1.0
     backoff_max_seconds: float = 300.0
     backoff_jitter: float = 0.2

@@ -30,6 +30,7 @@ class Queue(models.Model):
     backoff_seconds = models.FloatField(default=1.0)
     backoff_max_seconds = models.FloatField(default=300.0)
     backoff_jitter = models.FloatField(default=0.2)
+    outcome_seconds = models.PositiveIntegerField(default=0)
     paused_at = models.DateTimeField(null=True)
     paused_by = models.CharField(max_length=249, blank=True, default="")
     paused_reason = models.TextField(blank=True, default="")
@@ -192,3 +193,31 @@ class Redrive(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Outcome(models.Model):
+    """What became of a message, for the time its queue says. Without its payload."""
+
+    queue = models.ForeignKey(Queue, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    message_id = models.BigIntegerField()
+    correlation_id = models.TextField(null=True)  # noqa: DJ001
+    outcome = models.TextField()  # acked, died, expired or cancelled
+    by = models.TextField(blank=True, default="")  # who acknowledged or cancelled it
+    receives = models.SmallIntegerField()
+    reason = models.TextField(blank=True, default="")  # why it died
+    at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["queue", "message_id"], name="queues_outcome_message"),
+            models.Index(
+                fields=["queue", "correlation_id"],
+                name="queues_outcome_correlation",
+                condition=models.Q(correlation_id__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.message_id} {self.outcome}"

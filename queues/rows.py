@@ -95,6 +95,18 @@ class Ranges(NamedTuple):
     lowered: int  # how often a floor had been lowered then
 
 
+class Outcome(NamedTuple):
+    """What became of a message: acked, died, expired or cancelled."""
+
+    id: int
+    correlation_id: str | None
+    outcome: str
+    by: str  # who acknowledged or cancelled it
+    receives: int
+    reason: str  # why it died
+    at: datetime
+
+
 class Scheduled(NamedTuple):
     """A message that waits for its time."""
 

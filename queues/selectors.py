@@ -60,6 +60,19 @@ def peek(queue: str, state: str, *, limit: int, using: str = "default") -> list[
     return sorted(store.peek(queue, ids, using=using), key=lambda message: ids.index(message.id))
 
 
+def find_outcomes(
+    queue: str, *, id: int | None = None, correlation_id: str | None = None, limit: int = 100, using: str = "default"
+) -> list[rows.Outcome]:
+    """What became of a message, or of those with a correlation id, the latest first. The queue's `outcome_seconds`
+    says for how long; the header is `correlation_id` or `ce_correlationid`."""
+    if (id is None) == (correlation_id is None):
+        raise Invalid(reason="Ask by the id of a message or by a correlation_id.")
+    if not 1 <= limit <= MAX_SCHEDULE_PAGE:
+        raise Invalid(reason=f"limit is {limit}; allowed are 1 to {MAX_SCHEDULE_PAGE:,}.")
+    queue_id = locate_queue(queue, using=using).queue_id
+    return store.outcomes(queue_id, message_id=id, correlation_id=correlation_id, limit=limit, using=using)
+
+
 def count_letters(queue: Queue, *, using: str = "default") -> int:
     """The dead of a queue and what lies in it as a dead-letter queue, up to COUNT_LIMIT."""
     letters = Message.objects.using(using).filter(queue_id=queue.id)

@@ -60,6 +60,9 @@ SETTINGS = {
         Setting("message_ttl_seconds", "After that an unreceived message is dead.", float, 0.001, MOST_SECONDS, True),
         Setting("dedup_seconds", "How long a deduplication id is remembered.", int, 1, MOST_SECONDS),
         Setting("is_ordered", "First in first out for each group key. Never changes.", bool),
+        Setting(
+            "outcome_seconds", "How long one can ask what became of a message; 0: not at all.", int, 0, MOST_SECONDS
+        ),
         Setting("backoff_seconds", "The first wait after a failure, doubled each time; 0: none.", float, 0, 86_400),
         Setting("backoff_max_seconds", "The longest such wait.", float, 0, MOST_SECONDS),
         Setting("backoff_jitter", "The share of a wait that is left to chance.", float, 0, 1),

@@ -10,7 +10,7 @@ from mqsite import beside
 from mqsite.arrays import ByteaArray
 from mqsite.errors import MessagingError, ReadCommittedRequired
 from mqsite.sql import fetch_all, in_transaction, statement
-from queues.rows import Batch, Card, Depth, Lease, Located, Message, Moved, Named, Ranges, Scheduled, Sent
+from queues.rows import Batch, Card, Depth, Lease, Located, Message, Moved, Named, Outcome, Ranges, Scheduled, Sent
 
 
 def _isolation_refused(error: psycopg.Error) -> MessagingError:
@@ -67,12 +67,12 @@ def shut(queue_id: int, *, using: str) -> None:
     _run("shut", using, queue_id=queue_id)
 
 
-def cancel(queue_id: int, ids: Sequence[int], *, using: str) -> list[Moved]:
-    return [Moved(*row) for row in _run("cancel", using, queue_id=queue_id, ids=list(ids))]
+def cancel(queue_id: int, ids: Sequence[int], *, by: str, using: str) -> list[Moved]:
+    return [Moved(*row) for row in _run("cancel", using, queue_id=queue_id, ids=list(ids), by=by)]
 
 
-def purge(queue_id: int, states: Sequence[int], *, limit: int, using: str) -> list[Moved]:
-    rows = _run("purge", using, queue_id=queue_id, states=[int(state) for state in states], limit=limit)
+def purge(queue_id: int, states: Sequence[int], *, by: str, limit: int, using: str) -> list[Moved]:
+    rows = _run("purge", using, queue_id=queue_id, states=[int(state) for state in states], by=by, limit=limit)
     return [Moved(*row) for row in rows]
 
 
@@ -90,6 +90,17 @@ def schedule(queue_id: int, *, after: Scheduled | None, limit: int, using: str) 
         limit=limit,
     )
     return [Scheduled(*row) for row in rows]
+
+
+def outcomes(
+    queue_id: int, *, message_id: int | None, correlation_id: str | None, limit: int, using: str
+) -> list[Outcome]:
+    asked = {"message_id": message_id, "correlation_id": correlation_id}
+    return [Outcome(*row) for row in _run("outcomes", using, queue_id=queue_id, limit=limit, **asked)]
+
+
+def forget_outcomes(*, most: int, limit: int, using: str) -> int:
+    return int(_run("forget_outcomes", using, most=most, limit=limit)[0][0])
 
 
 def forget_dedup(*, limit: int, using: str) -> int:
@@ -251,8 +262,8 @@ def keep_notes(worker: str, *, using: str) -> None:
     _run_relaxed("keep_notes", using, worker=worker)
 
 
-def ack_taken(ids: Sequence[int], *, using: str) -> list[Named]:
-    return [Named(*row) for row in _run("ack_taken", using, ids=list(ids))]
+def ack_taken(ids: Sequence[int], *, by: str, using: str) -> list[Named]:
+    return [Named(*row) for row in _run("ack_taken", using, ids=list(ids), by=by)]
 
 
 def nack_taken(ids: Sequence[int], *, delay: float | None, error: str, using: str) -> list[Moved]:

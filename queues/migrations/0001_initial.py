@@ -17,7 +17,7 @@ STORAGE = [
     " autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off)",
     "ALTER TABLE queues_lease SET (fillfactor = 50, vacuum_truncate = off)",
 ]
-DROP = "DROP TABLE IF EXISTS queues_intent; DROP FUNCTION IF EXISTS queues_depth, queues_arrived, queues_heads, queues_take, queues_receive, queues_charge, queues_reap, queues_redrive_step, queues_revive, queues_choose, queues_retire, queues_return, queues_ack, queues_send, queues_commit, queues_place, queues_recall, queues_remember, queues_end_heads, queues_raise_heads, queues_lock_keys, queues_relax, queues_enter"
+DROP = "DROP TABLE IF EXISTS queues_intent; DROP FUNCTION IF EXISTS queues_depth, queues_arrived, queues_heads, queues_take, queues_receive, queues_charge, queues_reap, queues_redrive_step, queues_revive, queues_choose, queues_retire, queues_return, queues_ack, queues_send, queues_record, queues_correlation, queues_commit, queues_place, queues_recall, queues_remember, queues_end_heads, queues_raise_heads, queues_lock_keys, queues_relax, queues_enter"
 
 
 class Migration(migrations.Migration):
@@ -70,6 +70,7 @@ class Migration(migrations.Migration):
                 ("backoff_seconds", models.FloatField(default=1.0)),
                 ("backoff_max_seconds", models.FloatField(default=300.0)),
                 ("backoff_jitter", models.FloatField(default=0.2)),
+                ("outcome_seconds", models.PositiveIntegerField(default=0)),
                 ("paused_at", models.DateTimeField(null=True)),
                 ("paused_by", models.CharField(blank=True, default="", max_length=249)),
                 ("paused_reason", models.TextField(blank=True, default="")),
@@ -144,6 +145,40 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+        ),
+        migrations.CreateModel(
+            name="Outcome",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("message_id", models.BigIntegerField()),
+                ("correlation_id", models.TextField(null=True)),
+                ("outcome", models.TextField()),
+                ("by", models.TextField(blank=True, default="")),
+                ("receives", models.SmallIntegerField()),
+                ("reason", models.TextField(blank=True, default="")),
+                ("at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField(db_index=True)),
+                (
+                    "queue",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="queues.queue",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(fields=["queue", "message_id"], name="queues_outcome_message"),
+                    models.Index(
+                        condition=models.Q(("correlation_id__isnull", False)),
+                        fields=["queue", "correlation_id"],
+                        name="queues_outcome_correlation",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Message",

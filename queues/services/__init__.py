@@ -18,7 +18,7 @@ from queues.services.taking import (
     reject_taken,
     take,
 )
-from queues.services.upkeep import create_declared, forget_dedup, promote, reap, run_upkeep
+from queues.services.upkeep import create_declared, forget_dedup, forget_outcomes, promote, reap, run_upkeep
 
 __all__ = [
     "Lease",
@@ -41,6 +41,7 @@ __all__ = [
     "extend",
     "fail_taken",
     "forget_dedup",
+    "forget_outcomes",
     "give_back",
     "keep_handling",
     "let_go",

@@ -20,13 +20,13 @@ PURGED_STATES = {
 }
 
 
-def cancel(queue: Queue | str, ids: Sequence[int], *, using: str = "default") -> list[int]:
+def cancel(queue: Queue | str, ids: Sequence[int], *, actor: str = "", using: str = "default") -> list[int]:
     """Take back messages that nobody has received yet, scheduled or ready; the ids really cancelled."""
     wanted = list(dict.fromkeys(ids))
     if not 1 <= len(wanted) <= MAX_CANCEL_MESSAGES:
         raise Invalid(reason=f"There are {len(wanted)} ids; allowed are 1 to {MAX_CANCEL_MESSAGES:,}.")
     located = _require_own_transaction(str(queue), "cancel", using=using)
-    gone = {moved.id for moved in store.cancel(located.queue_id, wanted, using=using)}
+    gone = {moved.id for moved in store.cancel(located.queue_id, wanted, by=actor, using=using)}
     return [id_ for id_ in wanted if id_ in gone]
 
 
@@ -49,7 +49,7 @@ def purge(
     purged = 0
     while most is None or purged < most:
         batch = PURGE_BATCH if most is None else min(PURGE_BATCH, most - purged)
-        gone = len(store.purge(located.queue_id, PURGED_STATES[state], limit=batch, using=using))
+        gone = len(store.purge(located.queue_id, PURGED_STATES[state], by=actor, limit=batch, using=using))
         purged += gone
         if not gone:
             break

@@ -81,7 +81,7 @@ def let_go(messages: Sequence[rows.Message], *, using: str = "default") -> None:
 def ack_taken(messages: Sequence[rows.Message], *, using: str = "default") -> None:
     """The taken messages are done: gone with the commit."""
     if messages:
-        acked = store.ack_taken([m.id for m in messages], using=using)
+        acked = store.ack_taken([m.id for m in messages], by=workers.name(), using=using)
         announce(signals.messages_acked, queue=messages[0].queue, messages=acked, using=using)
 
 

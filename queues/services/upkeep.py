@@ -17,6 +17,7 @@ from queues.services.taking import charge
 logger = logging.getLogger(__name__)
 
 FORGET_BATCH = 10_000
+MOST_OUTCOMES = 1_000_000
 
 
 def create_declared(*, using: str = "default") -> list[str]:
@@ -31,7 +32,7 @@ def create_declared(*, using: str = "default") -> list[str]:
 
 def run_upkeep(*, using: str = "default") -> None:
     """One bounded round of what goes by the clock."""
-    for step in (reap, charge, promote, expire, work_redrives, forget_dedup):
+    for step in (reap, charge, promote, expire, work_redrives, forget_dedup, forget_outcomes):
         try:
             step(using=using)
         except DatabaseError:  # the other steps go on
@@ -55,3 +56,8 @@ def promote(*, limit: int = 1_000, using: str = "default") -> int:
 def forget_dedup(*, limit: int = FORGET_BATCH, using: str = "default") -> int:
     """Forget deduplication ids whose time is over, at most `limit`; how many went."""
     return store.forget_dedup(limit=limit, using=using)
+
+
+def forget_outcomes(*, limit: int = FORGET_BATCH, using: str = "default") -> int:
+    """Forget what became of messages when its time is over, or where there is too much of it; how many went."""
+    return store.forget_outcomes(most=MOST_OUTCOMES, limit=limit, using=using)

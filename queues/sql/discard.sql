@@ -4,6 +4,8 @@ WITH l AS MATERIALIZED (
     SELECT id FROM queues_lease WHERE queue_id = %(queue_id)s FOR UPDATE
 ), ended AS (
     DELETE FROM queues_lease WHERE id = ANY (ARRAY(SELECT id FROM l))
+), told AS (
+    DELETE FROM queues_outcome WHERE queue_id = %(queue_id)s
 ), ids AS (
     DELETE FROM queues_dedup WHERE queue_id = %(queue_id)s
 )

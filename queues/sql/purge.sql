@@ -1,3 +1,3 @@
 -- One batch of the messages in some states; of nobody who holds one.
 SELECT * FROM queues_retire(
-    queues_choose(%(queue_id)s, %(states)b::smallint[], %(limit)s), %(states)b::smallint[], NULL)
+    queues_choose(%(queue_id)s, %(states)b::smallint[], %(limit)s), %(states)b::smallint[], NULL, %(by)s)

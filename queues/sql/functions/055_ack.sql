@@ -7,16 +7,24 @@ DECLARE
     l record;
     done bigint[];
     keys text[];
+    headers_ text[];
+    receives_ int[];
 BEGIN
-    SELECT l.message_ids, q.id AS queue_id, q.is_ordered INTO l
+    SELECT l.message_ids, l.holder, q.id AS queue_id, q.is_ordered, q.outcome_seconds INTO l
     FROM queues_lease l JOIN queues_queue q ON q.id = l.queue_id WHERE l.id = token AND q.name = queue_ FOR UPDATE OF l;
     IF NOT FOUND THEN
         RETURN;
     END IF;
     WITH gone AS (
-        DELETE FROM queues_message m WHERE m.id = ANY (ids) AND m.lease_id = token RETURNING m.id, m.group_key
+        DELETE FROM queues_message m WHERE m.id = ANY (ids) AND m.lease_id = token RETURNING m.id, m.group_key, m.receives,
+            CASE WHEN l.outcome_seconds > 0 THEN m.headers END AS headers
     )
-    SELECT array_agg(g.id), array_agg(g.group_key) INTO done, keys FROM gone g;
+    SELECT array_agg(g.id), array_agg(g.group_key), array_agg(g.headers), array_agg(g.receives)
+    INTO done, keys, headers_, receives_ FROM gone g;
+    IF l.outcome_seconds > 0 AND done IS NOT NULL THEN
+        PERFORM queues_record(array_fill(l.queue_id, ARRAY[cardinality(done)]), done, headers_, receives_, 'acked',
+                              l.holder, NULL);
+    END IF;
     IF cardinality(done) = cardinality(l.message_ids) THEN
         DELETE FROM queues_lease e WHERE e.id = token;
     ELSE

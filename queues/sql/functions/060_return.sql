@@ -11,7 +11,7 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force
 BEGIN
     RETURN QUERY
     WITH judged AS MATERIALIZED (
-        SELECT m.id, x.error, m.receives + charge AS receives, q.id AS source_id, q.name, m.ordered, m.group_key,
+        SELECT m.id, x.error, m.receives + charge AS receives, q.id AS source_id, q.name, m.ordered, m.group_key, q.outcome_seconds > 0 AS told,
                q.dead_letter_queue_id AS letters_id, x.delay IS NULL AS at_once,
                x.delay IS NULL OR m.receives + charge >= q.max_receives AS dead,
                CASE WHEN x.delay <> 'NaN' THEN x.delay
@@ -36,11 +36,17 @@ BEGIN
             detail = coalesce(nullif(j.error, ''), CASE WHEN reason_ = 'retry' THEN NULL ELSE m.detail END),
             position = nextval('queues_message_id_seq'), lease_id = NULL
         FROM judged j WHERE m.id = j.id AND m.id = ANY (ids)
-        RETURNING m.id, m.queue_id, m.state
+        RETURNING m.id, m.queue_id, m.state, m.headers, m.reason
+    ), outcome AS (
+        SELECT queues_record(array_agg(j.source_id), array_agg(j.id), array_agg(v.headers),
+                             array_agg(j.receives::int), CASE WHEN reason_ = 'expired' THEN 'expired' ELSE 'died' END,
+                             '', array_agg(v.reason)) AS done
+        FROM judged j JOIN moved v ON v.id = j.id WHERE j.dead AND j.told HAVING count(*) > 0
     ), intent AS (
         INSERT INTO queues_intent (queue_id, keys)
         SELECT j.source_id, array_agg(j.group_key) FROM judged j WHERE j.dead AND j.ordered GROUP BY 1
     )
     SELECT q.name::text, j.id, j.group_key, moved.state
-    FROM judged j JOIN moved ON moved.id = j.id JOIN queues_queue q ON q.id = moved.queue_id;
+    FROM judged j JOIN moved ON moved.id = j.id JOIN queues_queue q ON q.id = moved.queue_id
+    WHERE (SELECT count(*) FROM outcome) >= 0;
 END $$;

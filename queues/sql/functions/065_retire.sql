@@ -1,11 +1,12 @@
 -- Takes away what nobody holds: deletes it (why null), or lets it die of `why`. Keys are locked BEFORE their
 -- messages, as whoever raises a head does; so with ordered messages this is a transaction of its own.
-CREATE OR REPLACE FUNCTION queues_retire(ids bigint[], states smallint[], why text)
+CREATE OR REPLACE FUNCTION queues_retire(ids bigint[], states smallint[], why text, by_ text)
 RETURNS TABLE (queue text, id bigint, group_key text, state smallint) LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     locked bigint[];
+    told record;
 BEGIN
     PERFORM queues_lock_keys(array_agg(m.queue_id), array_agg(m.group_key))
     FROM queues_message m WHERE m.id = ANY (ids) AND m.ordered;
@@ -16,6 +17,11 @@ BEGIN
             locked, NULL, array_fill(NULL::float8, ARRAY[cardinality(locked)]), NULL, why, 0);
         RETURN;
     END IF;
+    SELECT array_agg(m.queue_id) AS queues, array_agg(m.id) AS ids, array_agg(m.headers) AS headers,
+           array_agg(m.receives::int) AS receives INTO told
+    FROM queues_message m JOIN queues_queue q ON q.id = m.queue_id
+    WHERE m.id = ANY (locked) AND m.state <> 4 AND q.outcome_seconds > 0;
+    PERFORM queues_record(told.queues, told.ids, told.headers, told.receives, 'cancelled', by_, NULL);
     RETURN QUERY
     WITH gone AS (
         DELETE FROM queues_message m WHERE m.id = ANY (locked)
