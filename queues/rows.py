@@ -107,6 +107,14 @@ class Outcome(NamedTuple):
     at: datetime
 
 
+class Found(NamedTuple):
+    """What a search found, how many messages it looked at, and the mark from which to go on; None: that was all."""
+
+    messages: list[Message]
+    scanned: int
+    after: tuple[int, int] | None
+
+
 class Scheduled(NamedTuple):
     """A message that waits for its time."""
 

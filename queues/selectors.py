@@ -17,6 +17,8 @@ SHOWN_DETAIL_CHARACTERS = 2_000  # the end of an error says most
 BEHIND_SECONDS = 60.0  # waits are ranked by this much, so that a page does not reorder while it is looked at
 
 MAX_SCHEDULE_PAGE = 1_000
+MAX_FOUND, MAX_SCANNED = 1_000, 100_000
+FIRST = (32_767, -1)  # before every priority and position
 
 STATES: dict[Message.State, str] = {s: s.name.lower() for s in Message.State if s != Message.State.STAGED}
 
@@ -99,6 +101,42 @@ def describe_redrive(job: int, *, using: str = "default") -> dict[str, Any]:
         "started_at": row.started_at.isoformat(),
         "ended_at": row.ended_at and row.ended_at.isoformat(),
     }
+
+
+def search(
+    queue: str,
+    *,
+    state: str = "ready",
+    group_key: str | None = None,
+    text: str | None = None,
+    after: tuple[int, int] | None = None,
+    limit: int = 20,
+    most_scanned: int = COUNT_LIMIT,
+    using: str = "default",
+) -> rows.Found:
+    """Messages in a state, in the order they stand, without receiving them; their receives stay as they are.
+
+    `text` is looked for in payload, headers and error. It ends after `limit` found or `most_scanned` looked at, and
+    says how many that were; the next page begins at `after`.
+    """
+    states = {name: state for state, name in STATES.items()}
+    if state not in states:
+        raise Invalid(reason=f"state is {state!r}; allowed are {', '.join(states)}.")
+    for name, value, most in (("limit", limit, MAX_FOUND), ("most_scanned", most_scanned, MAX_SCANNED)):
+        if not 1 <= value <= most:
+            raise Invalid(reason=f"{name} is {value}; allowed are 1 to {most:,}.")
+    ids, scanned, mark = store.search(
+        locate_queue(queue, using=using).queue_id,
+        states[state],
+        group_key=group_key,
+        text=text,
+        after=after or FIRST,
+        limit=limit,
+        most_scanned=most_scanned,
+        using=using,
+    )
+    found = {message.id: message for message in store.peek(queue, ids, using=using)}
+    return rows.Found([found[id_] for id_ in ids if id_ in found], scanned, mark)
 
 
 def require_queue(name: str, *, using: str = "default") -> Queue:

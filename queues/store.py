@@ -312,5 +312,33 @@ def cards(queue_ids: Sequence[int], *, limit: int, detail_characters: int, using
     return [Card(*row) for row in rows]
 
 
+def search(
+    queue_id: int,
+    state: int,
+    *,
+    group_key: str | None,
+    text: str | None,
+    after: tuple[int, int],
+    limit: int,
+    most_scanned: int,
+    using: str,
+) -> tuple[list[int], int, tuple[int, int] | None]:
+    """The ids found, how many were looked at, and where to go on; None: that was all."""
+    rows = _run(
+        "search",
+        using,
+        queue_id=queue_id,
+        state=int(state),
+        group_key=group_key,
+        text=text,
+        after_priority=after[0],
+        after_position=after[1],
+        limit=limit,
+        most_scanned=most_scanned,
+    )
+    *found, (_, scanned, priority, position) = rows
+    return [row[0] for row in found], scanned, None if position is None else (priority, position)
+
+
 def peek(queue: str, ids: Sequence[int], *, using: str) -> list[Message]:
     return [Message(queue, *row) for row in _run("peek", using, queue=queue, ids=list(ids))]

@@ -17,7 +17,7 @@ STORAGE = [
     " autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off)",
     "ALTER TABLE queues_lease SET (fillfactor = 50, vacuum_truncate = off)",
 ]
-DROP = "DROP TABLE IF EXISTS queues_intent; DROP FUNCTION IF EXISTS queues_depth, queues_arrived, queues_heads, queues_take, queues_receive, queues_charge, queues_reap, queues_redrive_step, queues_revive, queues_choose, queues_retire, queues_return, queues_ack, queues_send, queues_record, queues_correlation, queues_commit, queues_place, queues_recall, queues_remember, queues_end_heads, queues_raise_heads, queues_lock_keys, queues_relax, queues_enter"
+DROP = "DROP TABLE IF EXISTS queues_intent; DROP FUNCTION IF EXISTS queues_search, queues_depth, queues_arrived, queues_heads, queues_take, queues_receive, queues_charge, queues_reap, queues_redrive_step, queues_revive, queues_choose, queues_retire, queues_return, queues_ack, queues_send, queues_record, queues_correlation, queues_commit, queues_place, queues_recall, queues_remember, queues_end_heads, queues_raise_heads, queues_lock_keys, queues_relax, queues_enter"
 
 
 class Migration(migrations.Migration):
