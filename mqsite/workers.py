@@ -76,9 +76,9 @@ def beat() -> None:
 
 def sweep() -> None:
     """Look for work that no wake-up announced, and do it."""
-    forget_dead(FORGET_SECONDS)
     for look in _sweeps:
         look()
+    forget_dead(FORGET_SECONDS)  # last: the looks take from the dead what they held
 
 
 def leave() -> None:

@@ -9,8 +9,7 @@ from uuid import UUID
 from mqsite.payloads import as_text
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message as it is received. `payload` is the sender's bytes."""
 
     queue: str

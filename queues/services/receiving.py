@@ -199,7 +199,8 @@ def _nack(token: UUID, ids: list[int], delay: float | None, error: str, queue: s
 
 
 def _missing(ids: list[int], found: list[int]) -> list[int]:
-    return [id_ for id_ in ids if id_ not in set(found)]
+    known = set(found)
+    return [id_ for id_ in ids if id_ not in known]
 
 
 def _require_ids(ids: Sequence[int]) -> list[int]:

@@ -40,7 +40,9 @@ BEGIN
         INSERT INTO queues_lease (id, queue_id, holder, expires_at, message_ids)
         SELECT token_, queue_, holder_, until_, array_agg(t.id) FROM taken t HAVING count(*) > 0
     )
-    SELECT token_, until_, t.position, t.id, t.payload, t.content_type, t.headers, t.group_key, t.priority, t.receives,
+    SELECT CASE WHEN t.nth = 1 THEN token_ END, CASE WHEN t.nth = 1 THEN until_ END,  -- once: to read them takes time
+           t.position, t.id, t.payload, t.content_type, t.headers, t.group_key, t.priority, t.receives,
            t.enqueued_at, t.sender
-    FROM taken t ORDER BY t.priority DESC, t.position;
+    FROM (SELECT t.*, row_number() OVER (ORDER BY t.priority DESC, t.position) AS nth FROM taken t) t
+    ORDER BY t.nth;
 END $$;
