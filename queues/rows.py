@@ -1,6 +1,7 @@
 """Shapes of what goes into the store and comes out of it: one tuple per row."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -53,8 +54,8 @@ class Lease:
 class Batch(NamedTuple):
     """Messages to send, in order."""
 
-    payloads: list[bytes]
-    content_types: list[str | None]
+    payloads: Sequence[bytes]
+    content_types: list[str | None] | None
     headers: list[str | None] | None  # None, here and below: nobody has any
     group_keys: list[str | None] | None
     priorities: list[int] | None

@@ -39,7 +39,7 @@ def send(located: Located, batch: Batch, *, sender: str, using: str) -> list[Sen
     """The ids in the batch's order; none = the queue is not what was remembered."""
     columns = batch._asdict() | {"payloads": ByteaArray(batch.payloads)}
     rows = _run("send", using, queue_id=located.queue_id, revision=located.revision, sender=sender, **columns)
-    return [Sent(id_) for (id_,) in rows]
+    return [new_tuple(Sent, (id_, False)) for (id_,) in rows]
 
 
 def send_placed(located: Located, batch: Batch, *, own: bool, sender: str, using: str) -> list[Sent]:

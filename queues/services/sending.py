@@ -96,34 +96,42 @@ def _send(name: str, given: list[NewMessage], sender: str, using: str, located: 
         sent = store.send(located, batch, sender=sender, using=using)
     if not sent:
         raise QueueAltered
-    if not located.is_ordered:
-        places = [(m.priority, each.id) for each, m in zip(sent, given, strict=True) if not each.duplicate]
-        lower_floors(located.queue_id, places, using=using)
-    fresh = [(s.id, message) for s, message in zip(sent, given, strict=True) if not s.duplicate]
-    if fresh:
-        announce(
-            signals.messages_sent,
-            queue=name,
-            messages=[(id_, message.group_key) for id_, message in fresh],
-            ready=any(not message.delay_seconds and message.due_at is None for _, message in fresh),
-            using=using,
-        )
+    if batch.dedup_ids:
+        _announce(name, located, [pair for pair in zip(sent, given, strict=True) if not pair[0].duplicate], using)
+    else:
+        _announce(name, located, list(zip(sent, given, strict=True)), using)
     return sent
+
+
+def _announce(name: str, located: rows.Located, fresh: list[tuple[rows.Sent, NewMessage]], using: str) -> None:
+    if not fresh:
+        return
+    if not located.is_ordered:  # ids ascend: the first of a priority is its lowest
+        firsts = {message.priority: sent.id for sent, message in reversed(fresh)}
+        lower_floors(located.queue_id, firsts.items(), using=using)
+    announce(
+        signals.messages_sent,
+        queue=name,
+        messages=[(sent.id, message.group_key) for sent, message in fresh],
+        ready=any(not message.delay_seconds and message.due_at is None for _, message in fresh),
+        using=using,
+    )
 
 
 def _check_batch(name: str, given: list[NewMessage], located: rows.Located) -> rows.Batch:
     payloads, group_keys, headers, content_types, priorities, delays, dues, ttls, dedup_ids = zip(*given, strict=True)
     default = located.message_ttl_seconds
-    encoded = [_encode(payload, kind) for payload, kind in zip(payloads, content_types, strict=True)]
+    if set(map(type, payloads)) != {bytes}:
+        payloads, content_types = zip(*map(_encode, payloads, content_types), strict=True)
     batch = rows.Batch(
-        payloads=[payload for payload, _ in encoded],
-        content_types=[_require_label("content_type", kind) for _, kind in encoded],
+        payloads=payloads,
+        content_types=_column(content_types, lambda kind: _require_label("content_type", kind)),
         headers=[encode_headers(each) for each in headers] if any(headers) else None,
         group_keys=_column(group_keys, lambda key: _require_label("group_key", key)),
         priorities=_column(priorities, _require_priority, absent=0),
         delays=_column(delays, _require_delay, absent=0.0),
         dues=_column(dues, _require_due),
-        ttls=_column([default if ttl is None else ttl for ttl in ttls], _require_ttl),
+        ttls=_column(ttls if default is None else [default if ttl is None else ttl for ttl in ttls], _require_ttl),
         dedup_ids=_column(dedup_ids, lambda id_: _require_label("dedup_id", id_)),
     )
     _require_sizes(batch)
@@ -141,12 +149,14 @@ def _encode(payload: Any, content_type: str | None) -> tuple[bytes, str | None]:
 
 def _column(values: Sequence[Any], check: Any, absent: Any = None) -> list[Any] | None:
     """The checked values, or None where all are absent."""
-    if all(value is absent or (type(value) in (int, float) and value == absent) for value in values):
+    if values.count(absent) == len(values):
         return None
     return [check(value) for value in values]
 
 
 def _require_sizes(batch: rows.Batch) -> None:
+    if not batch.headers and max(map(len, batch.payloads)) <= MAX_PAYLOAD_BYTES:
+        return
     for index, payload in enumerate(batch.payloads):
         size = len(payload)
         if batch.headers:
