@@ -56,3 +56,9 @@ class RedriveNotFound(NotFound):
     """There is no redrive {job}."""
 
     code = "redrive_not_found"
+
+
+class SearchMarkGone(Conflict):
+    """The message the last page ended with has moved on meanwhile: begin the search again."""
+
+    code = "search_mark_gone"

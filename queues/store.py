@@ -10,6 +10,7 @@ from mqsite import beside
 from mqsite.arrays import ByteaArray
 from mqsite.errors import MessagingError, ReadCommittedRequired
 from mqsite.sql import fetch_all, in_transaction, statement
+from queues.errors import SearchMarkGone
 from queues.rows import Batch, Card, Depth, Lease, Located, Message, Moved, Named, Outcome, Ranges, Scheduled, Sent
 
 
@@ -17,7 +18,11 @@ def _isolation_refused(error: psycopg.Error) -> MessagingError:
     return ReadCommittedRequired(verb="The queue", isolation="another isolation level", what="queue")
 
 
-_REFUSALS = {"MQ001": _isolation_refused, "queues_read_committed": _isolation_refused}
+def _mark_gone(error: psycopg.Error) -> MessagingError:
+    return SearchMarkGone()
+
+
+_REFUSALS = {"MQ001": _isolation_refused, "queues_read_committed": _isolation_refused, "MQ003": _mark_gone}
 
 
 new_tuple = tuple.__new__  # half the cost of the named tuple's own constructor

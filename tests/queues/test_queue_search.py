@@ -1,13 +1,12 @@
 """Looking without receiving: by state, group key and text; bounded, and saying how much was looked at."""
 
-from collections.abc import Callable
-
 import pytest
 from django.db import connection
 
 from mqsite.errors import Invalid
 from queues import selectors, services
 from queues.declarations import Queue
+from queues.errors import SearchMarkGone
 from queues.models import Message
 from queues.services import NewMessage
 from tests.queues.conftest import Receive, sent_ids
@@ -88,6 +87,14 @@ def test_pages_follow_each_other_without_gaps(bookings: Queue, state: str) -> No
     assert scanned == len(seen)
 
 
+def test_a_page_whose_last_message_has_moved_on_is_not_taken_for_the_end(bookings: Queue) -> None:
+    services.send_many(bookings, [NewMessage(n, delay_seconds=60 + n) for n in range(5)])
+    page = selectors.search("bookings", state="scheduled", limit=2)
+    services.cancel(bookings, [page.messages[-1].id])
+    with pytest.raises(SearchMarkGone, match="begin the search again"):
+        selectors.search("bookings", state="scheduled", limit=2, after=page.after)
+
+
 def test_a_search_stops_where_it_shall_and_says_how_far_it_came(bookings: Queue) -> None:
     services.send_many(bookings, [NewMessage(n) for n in range(50)])
     page = selectors.search("bookings", text="49", most_scanned=30)
@@ -111,9 +118,6 @@ def test_a_page_of_a_long_queue_reads_little(bookings: Queue, state: str) -> Non
         assert len(selectors.search("bookings", state=state, limit=10).messages) == 10
     assert read["seq_scan"] == 0
     assert read["idx_tup_fetch"] < 200
-
-
-Count = Callable[[], dict[str, int]]
 
 
 def test_depth_is_exact_up_to_its_limit_and_says_so_beyond(bookings: Queue, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,10 @@ DECLARE
     fitting int := 0;
     source refcursor;
 BEGIN
+    IF state_ IN (2, 3) AND after_position >= 0 AND NOT EXISTS (
+        SELECT FROM queues_message m WHERE m.id = after_position AND m.queue_id = queue_ AND m.state = state_) THEN
+        RAISE EXCEPTION 'message % has moved', after_position USING ERRCODE = 'MQ003';
+    END IF;
     IF state_ = 0 THEN
         OPEN source FOR SELECT m.* FROM queues_message m WHERE m.queue_id = queue_ AND m.state = 0
             AND (m.priority < after_priority OR m.priority = after_priority AND m.position > after_position)
