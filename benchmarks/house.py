@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ SETTINGS = {"shared_buffers": "1GB"}  # all that differs from what bin/up runs
 REPORTED = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
 FLUSHES = 200
 WORKER_SECONDS = 60
+
+
+class NotHere(StackError):
+    """What a case needs is not in this build, or cannot be installed here. It is reported, and the others run."""
 
 
 class BenchmarkServers(TemporaryServers):
@@ -93,17 +97,14 @@ def settle() -> None:
 
 
 class Worker:
-    """A Celery worker that can be there or not."""
+    """A Celery worker of 2 processes that can be there or not. `command` leads to its application."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, command: Sequence[str], env: Mapping[str, str]) -> None:
         self.program = processes.Program(
             "worker",
-            [
-                *(sys.executable, "-m", "celery", "-A", "mqsite", "worker", "--queues", "consume"),
-                *("--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "INFO"),
-            ],
+            [*command, "--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "INFO"],
             log=log,
-            env={**os.environ, "MQSITE_LOG_LEVEL": "INFO"},  # it says there when it is ready
+            env=env,
             cwd=PROJECT,
             stop_seconds=30,
         )
@@ -126,10 +127,14 @@ class Worker:
 
 
 @contextlib.contextmanager
-def run_worker() -> Iterator[Worker]:
-    """Not there yet, and gone at the end."""
+def run_worker(command: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Iterator[Worker]:
+    """This project's unless a command says whose. Not there yet, and gone at the end."""
     folder = processes.make_temporary_folder("mqsite-worker-")
-    worker = Worker(folder / "worker.log")
+    worker = Worker(
+        folder / "worker.log",
+        command or (sys.executable, "-m", "celery", "-A", "mqsite", "worker", "--queues", "consume"),
+        env or {**os.environ, "MQSITE_LOG_LEVEL": "INFO"},  # it says there when it is ready
+    )
     try:
         yield worker
     finally:

@@ -35,6 +35,19 @@ class Producers:
 
     def run(self, orders: Sequence[Order], meanwhile: Callable[[], object]) -> float:
         """Records a second of all together, while `meanwhile` runs."""
+        links = self._start(orders)
+        meanwhile()
+        self._stop.value = True
+        return sum(link.recv() for link in links)
+
+    def run_for(self, orders: Sequence[Order], seconds: float) -> float:
+        return self.run(orders, lambda: time.sleep(seconds))
+
+    def run_out(self, orders: Sequence[Order]) -> float:
+        """Records a second of all together, until each has come to its end."""
+        return sum(link.recv() for link in self._start(orders))
+
+    def _start(self, orders: Sequence[Order]) -> list[Connection]:
         links = self._links[: len(orders)]
         self._stop.value = False
         for link, each in zip(links, orders, strict=True):
@@ -43,12 +56,7 @@ class Producers:
             link.recv()  # ready
         for link in links:
             link.send(None)
-        meanwhile()
-        self._stop.value = True
-        return sum(link.recv() for link in links)
-
-    def run_for(self, orders: Sequence[Order], seconds: float) -> float:
-        return self.run(orders, lambda: time.sleep(seconds))
+        return links
 
     def close(self) -> None:
         self._stop.value = True
@@ -78,7 +86,7 @@ def work(link: Connection, stop: Any) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             operation: Operation = link.recv()()
-            next(operation)  # connects
+            next(operation, 0)  # connects; a queue may be empty already
             link.send("ready")
             link.recv()
             rate = run_operation(operation, stop=lambda: stop.value)

@@ -75,7 +75,7 @@ def measure(rounds: int, sides: Mapping[str, Callable[[], T]], *, warm_up: bool 
 
 def run_operation(operation: Operation, *, stop: Callable[[], bool] = lambda: False) -> float:
     """Records a second, until it is exhausted or told to stop. The first step prepares it and does not count."""
-    next(operation)
+    next(operation, 0)
     count, started = 0, time.perf_counter()
     for done in operation:
         count += done
