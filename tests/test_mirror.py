@@ -25,7 +25,7 @@ OWN = {
         "group_pictures",
         "group_views",
     },
-    "queues": {"floors.py", "memory.py", "settings.py"},
+    "queues": {"floors", "memory", "settings"},
 }
 
 
