@@ -54,9 +54,10 @@ class Group:
         return committed if committed is not None and committed >= self.logs[place].start else self.begin(place)
 
     def adopt(self, place: Place) -> int | None:
-        """`position`, written down if retention had passed what was committed."""
+        """`position`, written down if retention had passed what was committed, or if it begins elsewhere than at the
+        log start: the log end moves."""
         position, stand = self.position(place), self.stands[place]
-        if stand.committed is not None and position is not None:
+        if position is not None and (stand.committed is not None or position != self.logs[place].start):
             stand.committed = position
         return position
 
