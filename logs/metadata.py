@@ -5,21 +5,17 @@ since; a fetch that does not find the very offset it asked for looks again.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from logs import rows, store
 from logs.errors import PartitionGone, PartitionNotFound, TopicAltered, TopicNotFound
-from mqsite.errors import DiskFull, MessagingError, ReadCommittedRequired
+from mqsite.remembered import Remembered
 
 T = TypeVar("T")
-K = TypeVar("K")
-V = TypeVar("V")
 
-MAX_REMEMBERED = 50_000
-MAX_LOOKS = 10  # at a topic that is altered all the time
-
-_topics: dict[tuple[str, str], rows.Located] = {}
-_stretches: dict[tuple[str, int], "Stretch"] = {}
+_topics: Remembered[tuple[str, str], rows.Located] = Remembered()
+_stretches: Remembered[tuple[str, int], "Stretch"] = Remembered()
 
 
 class Stretch(NamedTuple):
@@ -36,7 +32,7 @@ def locate_topic(topic: str, *, using: str) -> rows.Located:
     if located is None:
         _topics.pop((using, topic), None)
         raise TopicNotFound(topic=topic)
-    _remember(_topics, (using, topic), located)
+    _topics.remember((using, topic), located)
     return located
 
 
@@ -54,19 +50,8 @@ def pick_partition(located: rows.Located, topic: str, partition: int) -> int:
 
 def use_topic(topic: str, work: Callable[[rows.Located], T], *, using: str) -> T:
     """`work` with what is remembered of the topic. A refusal may rest on what has changed: look and try again."""
-    remembered = _topics.get((using, topic))
-    if remembered is not None:
-        try:
-            return work(remembered)
-        except MessagingError as error:
-            if isinstance(error, ReadCommittedRequired | DiskFull):
-                raise
-    for _ in range(MAX_LOOKS - 1):
-        try:
-            return work(locate_topic(topic, using=using))
-        except (TopicAltered, PartitionGone):
-            continue
-    return work(locate_topic(topic, using=using))
+    look = partial(locate_topic, topic, using=using)
+    return _topics.use((using, topic), work, look=look, stale=(TopicAltered, PartitionGone))
 
 
 def find_segment(partition_id: int, offset: int, *, using: str) -> int | None:
@@ -80,10 +65,4 @@ def find_segment(partition_id: int, offset: int, *, using: str) -> int | None:
 def remember_segment(partition_id: int, extent: rows.Extent, *, using: str) -> None:
     if extent.found is not None:
         stretch = Stretch(extent.found, extent.next_extent, extent.segment)
-        _remember(_stretches, (using, partition_id), stretch)
-
-
-def _remember(memory: dict[K, V], key: K, value: V) -> None:
-    if len(memory) >= MAX_REMEMBERED:
-        memory.clear()
-    memory[key] = value
+        _stretches.remember((using, partition_id), stretch)
