@@ -21,4 +21,3 @@ def _look(waited: list[Offsets], using: str) -> list[bool]:
 
 
 _waiting = Waiting(_look)
-_waits = _waiting.waits

@@ -304,7 +304,7 @@ def test_a_question_that_is_wrong_is_named(
 
 def test_a_reader_waits_for_the_next_record(shop: APIClient) -> None:
     answer = in_thread(lambda: shop.get(FETCH, {"offset": 0, "wait_seconds": 30}))
-    wait_until(lambda: waiting._waits, message="the reader waits")
+    wait_until(lambda: waiting._waiting.waits, message="the reader waits")
     assert not answer.done()
     services.publish("orders", "here", partition=0, boundary="shop")
     got = answer.result(timeout=10).data

@@ -37,9 +37,9 @@ def publish(value: str, partition: int = 0) -> None:
 
 def start_waiting(offset: int = 0, partition: int = 0) -> "Future[list[services.Record]]":
     """Returns once it waits."""
-    before = len(waiting._waits)
+    before = len(waiting._waiting.waits)
     reader = in_thread(lambda: services.fetch("orders", partition, offset, wait_seconds=PATIENT_SECONDS))
-    wait_until(lambda: len(waiting._waits) > before or reader.done(), message="the reader to wait")
+    wait_until(lambda: len(waiting._waiting.waits) > before or reader.done(), message="the reader to wait")
     return reader
 
 
@@ -157,7 +157,7 @@ def test_all_of_a_topic_can_be_followed_at_once() -> None:
                 break
 
     following = in_thread(follow)
-    wait_until(lambda: waiting._waits, message="the reader to wait")
+    wait_until(lambda: waiting._waiting.waits, message="the reader to wait")
     publish("first", 3)
     wait_until(lambda: found == ["first"], seconds=SOON_SECONDS)
     publish("last", 1)
