@@ -1,24 +1,12 @@
 """A group is reset, put back, paused and resumed in a real browser while it is shown live."""
 
-import re
-import shutil
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e.browsing import MARKS, WAIT_MS, is_live, log_in, run
 from tests.house import House
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-WAIT_MS = 20_000
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: NO PAGE WAS TESTED IN A BROWSER"),
-    pytest.mark.timeout(240),
-]
-expect.set_options(timeout=WAIT_MS)
+pytestmark = [*MARKS, pytest.mark.usefixtures("admin")]
 
 CREATE = """
 import logs.services as l
@@ -39,7 +27,6 @@ JOIN = """
 import logs.services as l
 l.sync_member(l.join_group("billing", boundary="accounts", instance="till-1", client="host:1", session_seconds=600))
 """
-WATCH_VIOLATIONS = "addEventListener('securitypolicyviolation', e => console.error('CSP', e.violatedDirective));"
 
 
 @pytest.fixture(scope="module")
@@ -48,50 +35,13 @@ def admin(house: House) -> tuple[str, str]:
     return house.create_admin()
 
 
-@pytest.fixture(scope="module")
-def browser(admin: tuple[str, str]) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def complaints() -> list[str]:
-    """What the browser's console held against the pages."""
-    return []
-
-
-@pytest.fixture
-def page(house: House, browser: Browser, admin: tuple[str, str], complaints: list[str]) -> Iterator[Page]:
+def page(house: House, anonymous: Page, admin: tuple[str, str]) -> Page:
     """Of an operator, on the page of the group, with its socket open."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(WAIT_MS)
-    context.add_init_script(WATCH_VIOLATIONS)
-    page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    log_in(house, page, admin)
-    page.goto(house.url("/groups/billing/"))
-    is_live(page)
-    yield page
-    context.close()
-
-
-def log_in(house: House, page: Page, admin: tuple[str, str]) -> None:
-    page.goto(house.url("/login/"))
-    page.fill("#id_username", admin[0])
-    page.fill("#id_password", admin[1])
-    page.press("#id_password", "Enter")
-    expect(page).to_have_title(re.compile("Overview"))
-
-
-def run(house: House, code: str) -> None:
-    house.manage("shell", "--verbosity", "0", "-c", code)
-
-
-def is_live(page: Page) -> None:
-    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    log_in(house, anonymous, admin)
+    anonymous.goto(house.url("/groups/billing/"))
+    is_live(anonymous)
+    return anonymous
 
 
 def behind(page: Page, partition: int) -> str:

@@ -1,26 +1,17 @@
 """The pages in a real browser, on a real house: they move without a reload, and survive the web process."""
 
 import re
-import shutil
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e.browsing import MARKS, is_live, log_in, run
 from tests.house import House
 from tests.waiting import wait_until
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOUSE_ENVIRONMENT = {"MQSITE_OPEN_OVERVIEW": "1"}
-WAIT_MS = 20_000
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: NO PAGE WAS TESTED IN A BROWSER"),
-    pytest.mark.timeout(240),
-]
-expect.set_options(timeout=WAIT_MS)
+pytestmark = [*MARKS, pytest.mark.usefixtures("admin")]
 
 CREATE = """
 import logs.services as l, queues.services as q
@@ -78,7 +69,6 @@ NOTE_WHERE_BRIEF_IS = """() => {
     }
   }).observe(document.body, { childList: true, subtree: true });
 }"""
-WATCH_VIOLATIONS = "addEventListener('securitypolicyviolation', e => console.error('CSP', e.violatedDirective));"
 
 
 @pytest.fixture(scope="module")
@@ -88,56 +78,13 @@ def admin(house: House) -> tuple[str, str]:
     return house.create_admin()
 
 
-@pytest.fixture(scope="module")
-def browser(admin: tuple[str, str]) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(WAIT_MS)
-    context.add_init_script(WATCH_VIOLATIONS)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the browser's console held against the pages."""
-    return []
-
-
-@pytest.fixture
-def anonymous(house: House, context: BrowserContext, complaints: list[str]) -> Page:
-    page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    return page
-
-
 @pytest.fixture
 def page(house: House, anonymous: Page, admin: tuple[str, str]) -> Page:
     """Of somebody who is logged in, on the overview, with its socket open."""
-    user, password = admin
-    anonymous.goto(house.url("/login/"))
-    anonymous.fill("#id_username", user)
-    anonymous.fill("#id_password", password)
-    anonymous.click("text=Log in >> nth=-1")
+    log_in(house, anonymous, admin)
     is_live(anonymous)
     anonymous.evaluate("window.neverReloaded = true")
     return anonymous
-
-
-def run(house: House, code: str) -> None:
-    house.manage("shell", "--verbosity", "0", "-c", code)
-
-
-def is_live(page: Page) -> None:
-    expect(page.locator("#live")).to_have_attribute("data-state", "live")
 
 
 def was_not_reloaded(page: Page) -> bool:

@@ -227,14 +227,6 @@ class Stress:
             program.kill()
 
 
-@pytest.fixture
-def seed() -> int:
-    """Printed, so that a failure can be sought again: MQSITE_STRESS_SEED=... takes it."""
-    found = int(os.environ.get("MQSITE_STRESS_SEED") or random.randrange(10**6))
-    print(f"MQSITE_STRESS_SEED={found}")
-    return found
-
-
 def test_groups_lose_and_double_nothing_whoever_dies(
     private_stack: TemporaryServers, tmp_path: Path, seed: int
 ) -> None:

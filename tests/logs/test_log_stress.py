@@ -1,6 +1,5 @@
 """Publishers, readers and upkeep at once, killed at random, and PostgreSQL with them: the log stays a log."""
 
-import os
 import random
 import sys
 import time
@@ -118,14 +117,6 @@ def wait_for_end(program: processes.Program) -> int | None:
     while (code := program.ended()) is None and time.monotonic() < deadline:
         time.sleep(0.05)
     return code
-
-
-@pytest.fixture
-def seed() -> int:
-    """Printed, so that a failure can be sought again: MQSITE_STRESS_SEED=... takes it."""
-    found = int(os.environ.get("MQSITE_STRESS_SEED") or random.randrange(10**6))
-    print(f"MQSITE_STRESS_SEED={found}")
-    return found
 
 
 def test_the_log_is_what_all_were_told_whoever_dies(private_stack: TemporaryServers, tmp_path: Path, seed: int) -> None:
