@@ -14,13 +14,13 @@ class Record(NamedTuple):
 
     topic: str
     partition: int
+    is_replay: bool  # the group had committed past this offset once, before it was reset
     offset: int
     timestamp: datetime
     key: bytes | None
     value: bytes | None
     raw_headers: str | None
     content_type: str | None
-    is_replay: bool  # the group had committed past this offset once, before it was reset
 
     @property
     def headers(self) -> list[tuple[str, str]]:

@@ -130,7 +130,7 @@ def find_by_key(
         starts = {id_: offset for id_, offset in starts.items() if offset != MAX_BIGINT}
     found = store.find_key(starts, wanted, limit=limit, using=using)
     records = [
-        rows.Record(topic, f.number, f.offset, f.timestamp, f.key, f.value, f.raw_headers, f.content_type, False)
+        rows.Record(topic, f.number, False, f.offset, f.timestamp, f.key, f.value, f.raw_headers, f.content_type)
         for f in found
         if f.offset is not None
     ]

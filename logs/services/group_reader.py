@@ -198,16 +198,16 @@ class GroupReader:
     def _fetch_in_turns(self, max_records: int, max_bytes: int) -> list[rows.Record]:
         records: list[rows.Record] = []
         room = max_bytes
-        while self._ready and len(records) < max_records and room > 0:
+        while self._ready and room > 0:
             id_ = self._ready[0]
             wanted = max_records - len(records)
             found = self._fetch_one(id_, wanted, room) if id_ in self._held and id_ not in self._leaving else []
-            room -= sum(len(r.key or b"") + len(r.value or b"") for r in found)
             records += found
-            if len(found) < wanted:
-                self._ready.popleft()
-            else:
+            if len(found) == wanted:
                 self._ready.rotate(-1)
+                break
+            self._ready.popleft()
+            room -= sum(len(r.key or b"") + len(r.value or b"") for r in found)
         return records
 
     def _fetch_one(self, id_: int, max_records: int, max_bytes: int) -> list[rows.Record]:

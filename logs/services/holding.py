@@ -240,18 +240,31 @@ def commit_offsets(
     notes = metadata or {}
     for note in notes.values():
         check_metadata(note)
-    committed = store.commit_offsets(
-        [a.group_partition_id for a in offsets],
-        [a.epoch for a in offsets],
-        list(offsets.values()),
-        [notes.get(a) for a in offsets],
-        is_soon=is_soon and not in_transaction(using),
-        using=using,
-    )
+    committed = _commit_all(offsets, notes, is_soon=is_soon and not in_transaction(using), using=using)
     going_on = {a: not committed[a.group_partition_id] for a in offsets if a.group_partition_id in committed}
     for assignment in going_on:
         announce_commit(assignment, offsets[assignment], count=1, using=using)
     return going_on
+
+
+def _commit_all(
+    offsets: Mapping[Assignment, int], notes: Mapping[Assignment, str | None], *, is_soon: bool, using: str
+) -> dict[int, bool]:
+    """Group partition id to whether it is paused, of those that are committed."""
+    if len(offsets) == 1:  # the usual case, and scalars cost half of what arrays do
+        ((a, offset),) = offsets.items()
+        is_paused = store.commit_offset(
+            a.group_partition_id, epoch=a.epoch, offset=offset, metadata=notes.get(a), is_soon=is_soon, using=using
+        )
+        return {} if is_paused is None else {a.group_partition_id: is_paused}
+    return store.commit_offsets(
+        [a.group_partition_id for a in offsets],
+        [a.epoch for a in offsets],
+        list(offsets.values()),
+        [notes.get(a) for a in offsets],
+        is_soon=is_soon,
+        using=using,
+    )
 
 
 def announce_commit(assignment: Assignment, offset: int, *, count: int, using: str) -> None:

@@ -3,7 +3,7 @@
 -- as fit into max_bytes by the running total: no payload is looked at.
 -- Bounded at both ends: without statistics the planner would sort all of a new segment for a LIMIT (30 ms).
 -- Nothing below the log start is given out, even while its rows still stand.
-SELECT "offset", "timestamp", key, value, headers, content_type, "offset" < %(replay_until)s AS is_replay
+SELECT "offset", "timestamp", key, value, headers, content_type
 FROM logs_record_s0
 WHERE partition_id = %(partition_id)s
   AND "offset" >= %(offset)s AND "offset" < %(offset)s::bigint + %(max_records)s

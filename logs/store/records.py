@@ -90,10 +90,9 @@ def fetch(
         offset=offset,
         max_records=max_records,
         max_bytes=max_bytes,
-        replay_until=replay_until,
     )
-    place = (topic, partition)
-    return [tuple.__new__(Record, place + row) for row in rows]
+    again, anew = (topic, partition, True), (topic, partition, False)
+    return [tuple.__new__(Record, (again if row[0] < replay_until else anew) + row) for row in rows]
 
 
 def bounds(partition_ids: Sequence[int], *, using: str) -> list[Bounds]:
