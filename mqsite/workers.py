@@ -99,9 +99,14 @@ def count_alive() -> dict[str, Any]:
 
 def find_handling(beginning: str, *, using: str = DEFAULT_DB_ALIAS) -> list[str]:
     """The processes alive that handle something whose name begins so, by name."""
-    alive_since = Now() - timedelta(seconds=settings.MQSITE_MEMBER_SECONDS)
-    found = WorkerProcess.objects.using(using).filter(seen_at__gt=alive_since).values_list("name", "handles")
+    found = find_alive(using=using)
     return [name for name, handles in found if any(handled.startswith(beginning) for handled in handles)]
+
+
+def find_alive(*, using: str = DEFAULT_DB_ALIAS) -> list[tuple[str, list[str]]]:
+    """The processes heard of within member_seconds, each with the names of what it handles."""
+    alive_since = Now() - timedelta(seconds=settings.MQSITE_MEMBER_SECONDS)
+    return list(WorkerProcess.objects.using(using).filter(seen_at__gt=alive_since).values_list("name", "handles"))
 
 
 def forget_dead(after_seconds: float) -> int:

@@ -7,11 +7,13 @@ from math import ceil
 from typing import Any
 
 from django.db.models import Max
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from logs import rows, store
 from logs.forecast import TREND_SECONDS, Trend, foretell_topics
-from logs.models import ConsumerGroup, LagSample, Reset, Topic
+from logs.models import ConsumerGroup, LagSample, Member, Reset, Topic
+from mqsite import workers
 from mqsite.errors import Invalid
 
 HISTORY_POINTS = 300  # at most; a longer time has wider steps
@@ -28,7 +30,8 @@ def summarise_groups(limit: int, *, using: str) -> list[dict[str, Any]]:
     found = sorted(((name, owner, by_group[id_]) for id_, name, owner in known), key=_furthest_first)[:limit]
     read = {lag.topic_id for _, _, lags in found for lag in lags}
     names = dict(Topic.objects.using(using).filter(id__in=read).values_list("id", "name"))
-    return [_summarise(name, owner, lags, names) for name, owner, lags in found]
+    readers = _find_readers([name for name, _, _ in found], using=using)
+    return [_summarise(name, owner, lags, names, readers[name]) for name, owner, lags in found]
 
 
 def read_history(group_id: int, topic_id: int | None, *, hours: float, using: str = "default") -> list[dict[str, Any]]:
@@ -68,12 +71,27 @@ def _oldest(lags: list[rows.Lag]) -> float | None:
     return max((lag.lag_seconds for lag in lags if lag.lag_seconds is not None), default=None)
 
 
-def _summarise(name: str, owner: str, lags: list[rows.Lag], topics: Mapping[int, str]) -> dict[str, Any]:
+def _find_readers(groups: list[str], *, using: str) -> dict[str, set[str]]:
+    """Group to its members, and the worker processes that handle it, whether they hold anything or not."""
+    readers: dict[str, set[str]] = {group: set() for group in groups}
+    live = Member.objects.using(using).filter(group__name__in=groups, expires_at__gt=Now())
+    for group, member in live.values_list("group__name", "name"):
+        readers[group].add(member)
+    for process, handles in workers.find_alive(using=using):
+        for group in {handled.split(":")[1] for handled in handles if handled.startswith("logs:")}:
+            if group in readers:
+                readers[group].add(process)
+    return readers
+
+
+def _summarise(
+    name: str, owner: str, lags: list[rows.Lag], topics: Mapping[int, str], readers: set[str]
+) -> dict[str, Any]:
     return {
         "group": name,
         "owner": owner,
         "topics": sorted(topics[lag.topic_id] for lag in lags if lag.topic_id in topics),
-        "members": len({holder for lag in lags for holder in lag.holders}),
+        "members": len(readers.union(*(lag.holders for lag in lags))),
         "lag": sum(lag.lag for lag in lags),
         "lag_seconds": _oldest(lags),
         "failing": sum(lag.failing for lag in lags),

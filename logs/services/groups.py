@@ -50,6 +50,8 @@ def subscribe_group(group: str, topic: str, *, using: str = "default") -> None:
         row = selectors.require_group(group, using=using)
         # Whoever adds partitions at the moment is waited for, and waits: none is missed.
         list(Topic.objects.using(using).select_for_update(no_key=True).filter(name=topic).values_list("id"))
+        if not store.keep_groups([row.id], using=using):
+            raise GroupNotFound(group=group)
         ends = selectors.bounds(topic, using=using)
         for end in ends:
             held, created = GroupPartition.objects.using(using).get_or_create(group=row, partition_id=end.partition_id)

@@ -88,8 +88,8 @@ def acquire_partitions(
 
 def adopt_partitions(group: str, holdings: Sequence[rows.Holding], *, using: str = "default") -> list[Assignment]:
     """What a member holds, with where it goes on reading: at the commit, or where auto.offset.reset says if that is
-    not valid. What retention took from the group before it was read is written down as a reset. What was deleted or
-    fenced meanwhile is left out."""
+    not valid. What the log lost before the group read it is written down as a reset. What was deleted or fenced
+    meanwhile is left out."""
     standings = store.position([held.group_partition_id for held in holdings], using=using)
     adopted = []
     for held in holdings:
@@ -121,7 +121,7 @@ def find_position(assignment: Assignment, *, using: str = "default") -> int:
 
 
 def _find_position(assignment: Assignment, standing: rows.Standing, *, using: str) -> int:
-    if standing.committed is not None and standing.committed >= standing.log_start:
+    if standing.committed is not None and standing.log_start <= standing.committed <= standing.log_end:
         return standing.committed
     position = _start_anew(assignment, standing, using=using)
     if standing.committed is not None:
@@ -154,11 +154,15 @@ def _note_lost(assignment: Assignment, standing: rows.Standing, committed: int, 
     """The new position is committed at once: it is written down once, not with every acquisition."""
     _commit_start(assignment, position, using=using)
     said = f"auto.offset.reset {standing.auto_offset_reset}"
+    if committed < standing.log_start:
+        reason = f"Retention had passed {committed}: the log starts at {standing.log_start}."
+    else:  # restored from an older backup, or a commit that somebody made up
+        reason = f"{committed} lies beyond the log end, {standing.log_end}."
     store.note_reset(
         assignment.group_partition_id,
         epoch=assignment.epoch,
         said=said,
-        reason=f"Retention had passed {committed}: the log starts at {standing.log_start}.",
+        reason=reason,
         committed=committed,
         target=position,
         using=using,

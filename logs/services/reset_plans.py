@@ -99,7 +99,7 @@ def plan_reset(
         places = ", ".join(f"{row.topic}-{row.number}" for row in moving)
         raise GroupNotPaused(mode=mode, group=group, partitions=places)
     says, aim = MODES[mode](value, group, chosen, using)
-    return _make_plan(group, mode, says, [(row, *aim(row)) for row in chosen])
+    return _make_plan(group, mode, says, [(row, *aim(row)) for row in chosen], using=using)
 
 
 def plan_undo(reset_id: int, *, using: str = "default") -> ResetPlan:
@@ -118,6 +118,7 @@ def plan_undo(reset_id: int, *, using: str = "default") -> ResetPlan:
         says,
         [(row, before[row.group_partition_id], "") for row in chosen],
         undoes=reset_id,
+        using=using,
     )
 
 
@@ -176,7 +177,13 @@ def _choose(group: str, topics: Mapping[str, Sequence[int] | None] | None, *, us
 
 
 def _make_plan(
-    group: str, mode: str, says: str, aims: Sequence[tuple[rows.Resettable, int, str]], *, undoes: int | None = None
+    group: str,
+    mode: str,
+    says: str,
+    aims: Sequence[tuple[rows.Resettable, int, str]],
+    *,
+    undoes: int | None = None,
+    using: str,
 ) -> ResetPlan:
     moves = [_plan_move(row, wanted, warning) for row, wanted, warning in aims]
     said = {
@@ -187,9 +194,8 @@ def _make_plan(
         "moves": [(move.group_partition_id, move.new, move.reset_epoch) for move in moves],
         "counts": {row.topic: row.partition_count for row, _, _ in aims},
     }
-    holders = sorted({row.owner for row, _, _ in aims if row.owner})
     warnings = []
-    if holders:
+    if selectors.find_active(selectors.require_group(group, using=using), using=using):
         live = "The group is live: what its members are at is fenced, and they go on from the new place."
         warnings.append(live)
     skipped = sum(move.records_to_skip for move in moves)

@@ -107,7 +107,7 @@ def add_partitions(name: str, total: int, *, actor: str, reason: str = "", using
         topic.revision = uuid.uuid4()
         topic.save(using=using)
         readers = GroupPartition.objects.using(using).filter(partition__topic=topic)
-        groups = sorted(set(readers.values_list("group_id", flat=True)))
+        groups = store.keep_groups(list(readers.values_list("group_id", flat=True).distinct()), using=using)
         added = _add(topic, range(present, total), using=using)
         _adopt(topic, using=using)
         _start_groups(groups, added, using=using)

@@ -92,6 +92,11 @@ def commit_offsets(
     return {id_: is_paused for id_, is_paused, _ in rows}
 
 
+def keep_groups(group_ids: Sequence[int], *, using: str) -> list[int]:
+    """Those that are still there, and cannot be deleted until COMMIT."""
+    return [id_ for (id_,) in run("keep_groups", using, group_ids=list(group_ids))]
+
+
 def record_failure(
     group_partition_id: int, *, epoch: int, offset: int, error: str, retry_seconds: float, using: str
 ) -> int | None:

@@ -75,6 +75,18 @@ def test_a_group_starts_where_its_policy_says_and_goes_on_there_when_retention_p
     assert len(selectors.find_resets("billing")) == 2, "written down once"
 
 
+@pytest.mark.parametrize(("policy", "found"), [("earliest", 0), ("latest", 10)])
+def test_a_commit_beyond_the_log_end_is_not_valid_either(policy: str, found: int) -> None:
+    """As after a restore of an older log."""
+    start(policy)
+    held = acquire()
+    assert held
+    services.commit_offset(held, 99)
+    services.release_partition(held)
+    assert position() == found
+    assert selectors.find_resets("billing")[0]["reason"] == "99 lies beyond the log end, 10."
+
+
 def test_latest_misses_nothing_between_the_subscription_and_the_first_fetch() -> None:
     start("latest")
     services.publish("orders", "new", partition=0, boundary="shop")

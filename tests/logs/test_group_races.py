@@ -263,6 +263,25 @@ def test_who_joins_while_the_group_is_deleted_is_told_that_it_is_gone() -> None:
             joined.result(timeout=10)
 
 
+def test_who_subscribes_a_group_while_it_is_deleted_is_told_that_it_is_gone() -> None:
+    services.create_topic("fares", owner="shop")
+    with held_open(lambda: services.delete_group("billing", actor="ann")) as commit:
+        subscribed = in_thread(lambda: services.subscribe_group("billing", "fares"))
+        wait_until(someone_waits, message="the subscription to wait")
+        commit()
+        with pytest.raises(GroupNotFound):
+            subscribed.result(timeout=10)
+
+
+def test_partitions_are_added_without_a_group_that_is_deleted_meanwhile() -> None:
+    with held_open(lambda: services.delete_group("billing", actor="ann")) as commit:
+        added = in_thread(lambda: services.add_partitions("orders", PARTITIONS + 1, actor="ann"))
+        wait_until(someone_waits, message="the addition to wait")
+        commit()
+        assert "starts at offset 0" not in added.result(timeout=10)
+    assert not GroupPartition.objects.filter(partition__topic__name="orders").exists()
+
+
 def test_offsets_are_not_deleted_under_a_commit_and_who_comes_late_is_fenced() -> None:
     publish(PARTITIONS)
     held = acquire()

@@ -13,6 +13,7 @@ from logs.models import ConsumerGroup, GroupPartition, Topic
 from logs.rows import Lag
 from logs.services import Assignment, NewRecord, upkeep
 from mqsite import sql
+from mqsite.models import WorkerProcess
 from tests.concurrency import in_thread
 from tests.plans import counting_reads, plan_of, scans
 
@@ -182,7 +183,7 @@ def test_paused_partitions_are_counted_and_all_of_a_paused_group() -> None:
     assert (lag_of().paused, summary_of()["paused"]) == (2, 2)
 
 
-def test_a_member_counts_once_and_only_while_it_holds_something() -> None:
+def test_a_reader_counts_once_whether_it_holds_something_or_not() -> None:
     services.create_topic("fares", owner="shop")
     services.subscribe_group("billing", "fares")
     for topic, partition in (("orders", 0), ("orders", 1), ("fares", 0)):
@@ -193,6 +194,11 @@ def test_a_member_counts_once_and_only_while_it_holds_something() -> None:
     assert summary_of()["members"] == 2
     GroupPartition.objects.update(expires_at="2000-01-01T00:00Z")
     assert summary_of()["members"] == 0
+    services.join_group("billing", boundary="billing")
+    WorkerProcess.objects.create(name="here:1", handles=["logs:billing:orders", "logs:billing:fares"])
+    gone = WorkerProcess.objects.create(name="gone:1", handles=["logs:billing:orders"])
+    WorkerProcess.objects.filter(pk=gone.pk).update(seen_at="2000-01-01T00:00Z")
+    assert summary_of()["members"] == 2
 
 
 # All groups at once
@@ -264,7 +270,7 @@ def test_many_groups_take_as_many_statements_as_one(
     with CaptureQueriesContext(connection) as with_many:
         what()
     assert (len(statements), len(with_many)) == (count, len(with_one))
-    assert len(with_one) <= 2  # names of groups and of topics, or BEGIN and COMMIT
+    assert len(with_one) <= 4  # names of groups and of topics, members, workers; or BEGIN and COMMIT
 
 
 def test_each_end_is_looked_for_once_and_each_age_is_one_step() -> None:

@@ -34,9 +34,7 @@ def standing() -> list[int]:
 
 
 def test_fetch_reads_a_range_of_the_primary_key(standing: list[int]) -> None:
-    nodes = plan_of(
-        "logs", "fetch", partition_id=standing[0], offset=1_000, max_records=100, max_bytes=10**6
-    )
+    nodes = plan_of("logs", "fetch", partition_id=standing[0], offset=1_000, max_records=100, max_bytes=10**6)
     # Bounded at both ends: whether in order or through a bitmap, no more is read than is given out.
     assert scans(nodes)["logs_record_s0"] <= {"logs_record_s0_pkey", "Bitmap Heap Scan"}
     bounds = [n["Index Cond"] for n in nodes if n.get("Index Name") == "logs_record_s0_pkey"]

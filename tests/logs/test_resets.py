@@ -272,11 +272,13 @@ def test_a_member_without_a_partition_is_active_as_well() -> None:
 
 
 def test_a_plan_for_a_live_group_says_what_happens_to_it() -> None:
+    live = "The group is live: what its members are at is fenced, and they go on from the new place."
     assert not plan("to-earliest").warnings
+    member = services.join_group("billing", boundary="billing")
+    assert plan("to-earliest").warnings == [live], "also while it holds nothing yet"
+    services.leave_group(member)
     acquire()
-    assert plan("to-earliest").warnings == [
-        "The group is live: what its members are at is fenced, and they go on from the new place."
-    ]
+    assert plan("to-earliest").warnings == [live]
 
 
 def test_a_commit_with_an_old_epoch_says_who_reset_it() -> None:
