@@ -80,8 +80,6 @@ def join_group(
     name = instance or f"{client or 'member'}:{uuid.uuid4().hex[:12]}"
     try:
         with transaction.atomic(using=using):
-            for topic in topics or ():
-                _require_subscribed(group, topic, using=using)
             epoch = store.join(
                 row.id,
                 name,
@@ -91,6 +89,8 @@ def join_group(
                 session_seconds=session_seconds,
                 using=using,
             )
+            for topic in topics or ():  # after the member's row: the order of a deletion
+                _require_subscribed(group, topic, using=using)
             if epoch > 1:
                 store.take_over(row.id, name, None, session_seconds=session_seconds, using=using)
     except IntegrityError as error:  # it was deleted meanwhile
