@@ -1,6 +1,7 @@
 """Real servers for the tests, started once and before Django reads its settings.
 
-DATABASE_URL and REDIS_URL in the environment take the place of the embedded servers.
+DATABASE_URL and REDIS_URL in the environment take the place of the embedded servers. With pytest-xdist (-n) each
+worker has servers of its own: tests look at the locks and statistics of all of theirs.
 Everything a running house may have noted in `.mqsite/env.json` is overridden: tests never
 touch its data.
 """
@@ -17,14 +18,20 @@ import pytest
 from mqsite.stack.servers import TemporaryServers
 
 PROJECT = Path(__file__).resolve().parents[2]
+IN_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+#: What the environment may name instead of our servers; the workers of a divided run inherit these, and start theirs.
+ELSEWHERE = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
 NO_APPS = ","  # an empty value would let env.json speak
 
 _servers: TemporaryServers | None = None
 
 
 @pytest.hookimpl(wrapper=True)  # a wrapper runs before pytest-django's own hook, which loads the settings
-def pytest_load_initial_conftests(args: list[str]) -> Generator[None]:
-    if not {"-h", "--help", "--version"} & set(args):
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None]:
+    is_divided = bool(getattr(early_config.known_args_namespace, "numprocesses", None)) and not IN_WORKER
+    if is_divided or {"-h", "--help", "--version"} & set(args):
+        set_environment()  # only the settings are read in this process
+    else:
         start()
     return (yield)
 
@@ -37,9 +44,8 @@ def start() -> None:
     global _servers
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that TERM cleans up like Ctrl-C
-    _servers = TemporaryServers(
-        with_postgres=not os.environ.get("DATABASE_URL"), with_valkey=not os.environ.get("REDIS_URL")
-    )
+    given = {name for name in ELSEWHERE if os.environ.get(name, ELSEWHERE[name]) != ELSEWHERE[name]}
+    _servers = TemporaryServers(with_postgres="DATABASE_URL" not in given, with_valkey="REDIS_URL" not in given)
     try:
         _servers.start()
     except BaseException:
@@ -49,6 +55,12 @@ def start() -> None:
         os.environ["DATABASE_URL"] = _servers.postgres.url()
     if _servers.with_valkey:
         os.environ["REDIS_URL"] = _servers.valkey.url()
+    set_environment()
+
+
+def set_environment() -> None:
+    for name, nothing in ELSEWHERE.items():
+        os.environ.setdefault(name, nothing)
     os.environ |= {
         "MQSITE_SECRET_KEY": secrets.token_urlsafe(32),
         "MQSITE_APPS": "examples.flights" if (PROJECT / "examples" / "flights").is_dir() else NO_APPS,

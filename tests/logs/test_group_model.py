@@ -1,5 +1,6 @@
 """Consumer groups against a model of plain Python, in whatever order their services are called."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -31,6 +32,7 @@ STABLE_ROUNDS = 12
 POLICIES = ["earliest", "earliest", "latest", "none", "by_duration:PT1H", "by_duration:PT0S"]
 MODES = ["to-earliest", "to-latest", "to-offset", "from-file", "by-duration", "to-datetime", "from-group"]
 RELATIVE = ["to-current", "shift-by", "skip-one"]
+LONG_EXAMPLES = int(os.environ.get("MQSITE_LONG_EXAMPLES", "15"))
 BASE: dict[str, Any] = {"deadline": None, "print_blob": True, "suppress_health_check": list(HealthCheck)}
 
 which = st.integers(0, 5)
@@ -359,12 +361,12 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_groups_do_what_the_model_does() -> None:
-    options = settings(max_examples=25, stateful_step_count=30, derandomize=True, **BASE)
+    options = settings(max_examples=12, stateful_step_count=30, derandomize=True, **BASE)
     run_state_machine_as_test(GroupMachine, settings=options)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_groups_do_what_the_model_does_however_long_one_looks() -> None:
-    options = settings(max_examples=40, stateful_step_count=50, database=None, **BASE)
+    options = settings(max_examples=LONG_EXAMPLES, stateful_step_count=50, database=None, **BASE)
     run_state_machine_as_test(GroupMachine, settings=options)

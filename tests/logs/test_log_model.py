@@ -1,5 +1,6 @@
 """The whole log against a model of plain lists, in whatever order its services are called."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ HOUR_MS = 3_600_000
 AGES_HOURS = [-0.5, 1, 13, 30, 80, 200]
 RETENTION_HOURS = [None, 12, 24, 48, 100]
 WORTH_DELETING = 15  # records a topic must have had, or little would ever come to stand
+LONG_EXAMPLES = int(os.environ.get("MQSITE_LONG_EXAMPLES", "25"))
 BASE: dict[str, Any] = {"deadline": None, "print_blob": True, "suppress_health_check": list(HealthCheck)}
 
 ages = st.sampled_from(AGES_HOURS)
@@ -389,11 +391,11 @@ def tiny_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_log_does_what_lists_do() -> None:
-    options = settings(max_examples=25, stateful_step_count=30, derandomize=True, **BASE)
+    options = settings(max_examples=12, stateful_step_count=30, derandomize=True, **BASE)
     run_state_machine_as_test(LogMachine, settings=options)
 
 
 @pytest.mark.slow
 def test_the_log_does_what_lists_do_however_long_one_looks() -> None:
-    options = settings(max_examples=60, stateful_step_count=50, database=None, **BASE)
+    options = settings(max_examples=LONG_EXAMPLES, stateful_step_count=50, database=None, **BASE)
     run_state_machine_as_test(LogMachine, settings=options)
