@@ -21,6 +21,7 @@ from logs.group_serializers import (
     PauseInput,
     ReasonInput,
     ResetInput,
+    ResetsInput,
     SubscriptionsInput,
     UndoInput,
     read_mode_value,
@@ -255,10 +256,13 @@ class ResetOffsetsView(APIView):
 
 
 class ResetsView(APIView):
-    """The newest resets, each with what it moved."""
+    """The newest resets, each with what it moved; `?before=` an id, and `limit`. `next_before`: where to go on."""
 
     def get(self, request: Request, group: str) -> Response:
-        return Response({"resets": selectors.find_resets(group)})
+        given = checked(ResetsInput, request.query_params)
+        found = selectors.find_resets(group, **given)
+        is_full = len(found) == given["limit"]
+        return Response({"resets": found, "next_before": found[-1]["id"] if is_full else None})
 
 
 class UndoView(APIView):

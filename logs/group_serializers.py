@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from logs.configs import MAX_BIGINT
+from logs.selectors.groups import MAX_SHOWN_RESETS
 from logs.serializers import MAX_REST_WAIT_SECONDS, NamedFields, SecondsField, read_time, reason_field
 from logs.services import Assignment, ResetPlan
 from logs.services.reading import MAX_FETCH_BYTES, MAX_FETCH_RECORDS
@@ -64,6 +65,11 @@ class GroupChange(NamedFields):
 
 class ReasonInput(NamedFields):
     reason = reason_field()
+
+
+class ResetsInput(NamedFields):
+    before = bigint_field(default=None, allow_null=True)
+    limit = serializers.IntegerField(min_value=1, max_value=MAX_SHOWN_RESETS, default=MAX_SHOWN_RESETS)
 
 
 class SubscriptionsInput(NamedFields):

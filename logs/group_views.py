@@ -13,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from logs import group_pictures, selectors, services
+from logs.configs import MAX_BIGINT
 from logs.errors import GroupNotFound, GroupNotPaused
 from logs.group_forms import PauseForm, Places, PlacesForm, ResetForm, draw_boxes
 from logs.services.reset_plans import ResetPlan, read_token
@@ -164,9 +165,14 @@ def _require_group(request: HttpRequest, name: str) -> dict[str, Any]:
 
 
 def _find_reset(group: str, number: str) -> dict[str, Any] | None:
-    found = (row for row in selectors.find_resets(group) if str(row["id"]) == number) if number else iter(())
-    row = next(found, None)
-    return row and group_pictures.draw_reset(row)
+    id_ = read_id(number)
+    found = [] if id_ is None else selectors.find_resets(group, before=id_ + 1, limit=1)
+    return group_pictures.draw_reset(found[0]) if found and found[0]["id"] == id_ else None
+
+
+def read_id(text: str) -> int | None:
+    """The number in an address; None if it is none that a row could have."""
+    return int(text) if text.isdecimal() and len(text) < len(str(MAX_BIGINT)) else None
 
 
 def _each_place(places: Places | None) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ from django.urls import reverse
 
 from logs import group_pictures, pictures, selectors
 from logs.errors import GroupNotFound, TopicNotFound
-from logs.group_views import is_operator
+from logs.group_views import is_operator, read_id
 from logs.keeping import say_retention
+from logs.selectors.groups import MAX_SHOWN_RESETS
 
 MOST_ROWS = 100
 
@@ -47,11 +48,12 @@ def groups(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def group(request: HttpRequest, name: str) -> HttpResponse:
-    """With its members and its past resets as sections, `#members` and `#resets`."""
+    """With its members and its past resets as sections, `#members` and `#resets`; `?before=`: older resets."""
+    before = read_id(request.GET.get("before", ""))
     try:
         described = selectors.describe_group(name)
         members = selectors.list_members(name)
-        resets = selectors.find_resets(name)
+        resets = selectors.find_resets(name, before=before)
         row = selectors.require_group(name)
     except GroupNotFound as error:
         raise Http404(str(error)) from error
@@ -61,6 +63,8 @@ def group(request: HttpRequest, name: str) -> HttpResponse:
         "topics": [pictures.draw_topic(topic) for topic in described["topics"]],
         "members": group_pictures.draw_members(members, selectors.group_state(row)),
         "resets": group_pictures.draw_resets(resets),
+        "is_old": before is not None,
+        "older": resets[-1]["id"] if len(resets) == MAX_SHOWN_RESETS else None,
         "is_operator": is_operator(request),
         "is_paused": described["is_paused"],
         "starts": row.auto_offset_reset,

@@ -192,10 +192,13 @@ def explain_fencing(group_partition_id: int, epoch: int, *, using: str = "defaul
     return "another member took over meanwhile, or it was fenced for a reset or a pause"
 
 
-def find_resets(group: str, *, limit: int = MAX_SHOWN_RESETS, using: str = "default") -> list[dict[str, Any]]:
-    """The newest resets of a group, each with what it moved."""
+def find_resets(
+    group: str, *, before: int | None = None, limit: int = MAX_SHOWN_RESETS, using: str = "default"
+) -> list[dict[str, Any]]:
+    """The newest resets of a group, or the newest `before` one, each with what it moved."""
     row = require_group(group, using=using)
-    found = Reset.objects.using(using).filter(group=row).prefetch_related("undone_by")[:limit]
+    found = Reset.objects.using(using).filter(group=row).prefetch_related("undone_by")
+    found = (found if before is None else found.filter(id__lt=before))[:limit]
     moves: dict[int, list[dict[str, Any]]] = {}
     for move in (
         ResetMove.objects.using(using)

@@ -271,6 +271,17 @@ def test_a_reset_is_put_back_with_a_preview_of_its_own(ann: Client) -> None:
     assert "put back by reset" in opened(ann)
 
 
+def test_older_resets_have_pages_of_their_own_that_stand_still(ann: Client) -> None:
+    first, second = (services.reset_offsets("billing", "to-earliest", actor="bob")["id"] for _ in range(2))
+    assert "Older resets" not in opened(ann)
+    page = opened(ann, before=second)
+    assert f"/resets/{first}/undo/" in page
+    assert f"/resets/{second}/undo/" not in page
+    assert 'data-part="resets:' not in page
+    assert "No older reset" in opened(ann, before=first)
+    assert f"/resets/{second}/undo/" in opened(ann, before="x" * 30)
+
+
 def test_only_resets_of_this_group_are_put_back(ann: Client) -> None:
     services.create_group("other", owner="billing", topics=["orders"])
     reset = services.reset_offsets("other", "to-latest", actor="bob")

@@ -76,6 +76,15 @@ def test_every_mode_shows_what_it_would_do_and_its_token_does_exactly_that(
     assert (reset["id"], reset["actor"], reset["reason"]) == (done.data["id"], "billing", "as shown")
 
 
+def test_resets_are_listed_page_by_page(billing: APIClient) -> None:
+    made = [services.reset_offsets("billing", "to-earliest", actor="ann")["id"] for _ in range(3)]
+    first = billing.get(f"/api/{GROUP}resets/?limit=2").data
+    assert ([r["id"] for r in first["resets"]], first["next_before"]) == (made[:0:-1], made[1])
+    rest = billing.get(f"/api/{GROUP}resets/?limit=2&before={made[1]}").data
+    assert ([r["id"] for r in rest["resets"]], rest["next_before"]) == (made[:1], None)
+    assert billing.get(f"/api/{GROUP}resets/?limit=101").status_code == 400
+
+
 def test_a_dry_run_has_one_shape_and_says_what_it_had_to_bend(billing: APIClient) -> None:
     move_to(2)
     topics = [{"topic": "orders", "partitions": [0]}]

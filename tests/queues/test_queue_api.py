@@ -13,6 +13,8 @@ from queues.models import Lease, Message
 from queues.services.sending import MAX_PAYLOAD_BYTES
 from tests.rest import client_of, post
 
+TOKEN = UUID(int=7)  # of no lease
+
 pytestmark = pytest.mark.django_db
 
 
@@ -101,10 +103,10 @@ def test_anyone_sends_but_only_the_owner_handles(sales: APIClient) -> None:
     assert post(web, "queues/bookings/messages/", {"payload": 1}).status_code == 201
     for path, body in (
         ("leases/", {}),
-        (f"leases/{UUID(int=7)}/ack/", {"ids": [1]}),
-        (f"leases/{UUID(int=7)}/nack/", {"ids": [1]}),
-        (f"leases/{UUID(int=7)}/reject/", {"ids": [1]}),
-        (f"leases/{UUID(int=7)}/extend/", {"ids": [1]}),
+        (f"leases/{TOKEN}/ack/", {"ids": [1]}),
+        (f"leases/{TOKEN}/nack/", {"ids": [1]}),
+        (f"leases/{TOKEN}/reject/", {"ids": [1]}),
+        (f"leases/{TOKEN}/extend/", {"ids": [1]}),
         ("redrive/", {}),
     ):
         refused = post(web, f"queues/bookings/{path}", body)
@@ -165,12 +167,18 @@ def test_nobody_is_let_in_without_a_key() -> None:
         ("bookings/messages/", {"payload": "x" * (MAX_PAYLOAD_BYTES + 1)}, 413, "payload_too_large", "at most"),
         ("bookings/leases/", {"max_messages": 0}, 400, "invalid", "not accepted"),
         ("bookings/leases/", {"lease_seconds": 1e9}, 400, "invalid", "lease_seconds is"),
-        (f"bookings/leases/{UUID(int=7)}/ack/", {}, 400, "invalid", "not accepted"),
-        (f"bookings/leases/{UUID(int=7)}/ack/", {"ids": []}, 400, "invalid", "not accepted"),
-        (f"bookings/leases/{UUID(int=7)}/ack/", {"ids": ["x"]}, 400, "invalid", "not accepted"),
-        (f"bookings/leases/{UUID(int=7)}/ack/", {"ids": [2**64]}, 400, "invalid", "not accepted"),
-        (f"bookings/leases/{UUID(int=7)}/nack/", {"ids": [1], "delay_seconds": -1}, 400, "invalid", "delay_seconds is -1"),
-        (f"bookings/leases/{UUID(int=7)}/ack/", {"ids": [1]}, 409, "lease_lost", "is lost"),
+        (f"bookings/leases/{TOKEN}/ack/", {}, 400, "invalid", "not accepted"),
+        (f"bookings/leases/{TOKEN}/ack/", {"ids": []}, 400, "invalid", "not accepted"),
+        (f"bookings/leases/{TOKEN}/ack/", {"ids": ["x"]}, 400, "invalid", "not accepted"),
+        (f"bookings/leases/{TOKEN}/ack/", {"ids": [2**64]}, 400, "invalid", "not accepted"),
+        (
+            f"bookings/leases/{TOKEN}/nack/",
+            {"ids": [1], "delay_seconds": -1},
+            400,
+            "invalid",
+            "delay_seconds is -1",
+        ),
+        (f"bookings/leases/{TOKEN}/ack/", {"ids": [1]}, 409, "lease_lost", "is lost"),
         ("bookings/redrive/", {"limit": 0}, 400, "invalid", "not accepted"),
     ],
 )
