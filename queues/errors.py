@@ -62,3 +62,9 @@ class SearchMarkGone(Conflict):
     """The message the last page ended with has moved on meanwhile: begin the search again."""
 
     code = "search_mark_gone"
+
+
+class JsonPathInvalid(Invalid):
+    """{path!r} is no SQL/JSON path: {said}. One is `$.seats[*] ? (@.row > 7)`."""
+
+    code = "json_path_invalid"

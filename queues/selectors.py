@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mqsite.errors import Invalid
+from mqsite.payloads import is_storable
 from mqsite.registry import list_differences
 from queues import memory, rows, store
 from queues.declarations import queues as declared_queues
@@ -18,6 +19,7 @@ BEHIND_SECONDS = 60.0  # waits are ranked by this much, so that a page does not 
 
 MAX_SCHEDULE_PAGE = 1_000
 MAX_FOUND, MAX_SCANNED = 1_000, 100_000
+MAX_SOUGHT_CHARACTERS = 10_000
 FIRST = (32_767, -1)  # before every priority and position
 
 STATES: dict[Message.State, str] = {s: s.name.lower() for s in Message.State if s != Message.State.STAGED}
@@ -109,6 +111,7 @@ def search(
     state: str = "ready",
     group_key: str | None = None,
     text: str | None = None,
+    json_path: str | None = None,
     after: tuple[int, int] | None = None,
     limit: int = 20,
     most_scanned: int = COUNT_LIMIT,
@@ -116,8 +119,9 @@ def search(
 ) -> rows.Found:
     """Messages in a state, in the order they stand, without receiving them; their receives stay as they are.
 
-    `text` is looked for in payload, headers and error. It ends after `limit` found or `most_scanned` looked at, and
-    says how many that were; the next page begins at `after`.
+    `text` is looked for in payload, headers and error. `json_path`, an SQL/JSON path such as
+    `$.seats[*] ? (@.row > 7)`, must find something in the payload; what is no JSON does not match. It ends after
+    `limit` found or `most_scanned` looked at, and says how many that were; the next page begins at `after`.
     """
     states = {name: state for state, name in STATES.items()}
     if state not in states:
@@ -125,11 +129,15 @@ def search(
     for name, value, most in (("limit", limit, MAX_FOUND), ("most_scanned", most_scanned, MAX_SCANNED)):
         if not 1 <= value <= most:
             raise Invalid(reason=f"{name} is {value}; allowed are 1 to {most:,}.")
+    for name, said in (("text", text), ("json_path", json_path), ("group_key", group_key)):
+        if said is not None and not (len(said) <= MAX_SOUGHT_CHARACTERS and is_storable(said)):
+            raise Invalid(reason=f"{name} is text of at most {MAX_SOUGHT_CHARACTERS:,} characters, without NUL.")
     ids, scanned, mark = store.search(
         locate_queue(queue, using=using).queue_id,
         states[state],
         group_key=group_key,
         text=text,
+        json_path=json_path,
         after=after or FIRST,
         limit=limit,
         most_scanned=most_scanned,

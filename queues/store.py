@@ -10,7 +10,7 @@ from mqsite import beside
 from mqsite.arrays import ByteaArray
 from mqsite.errors import MessagingError, ReadCommittedRequired
 from mqsite.sql import fetch_all, in_transaction, statement
-from queues.errors import SearchMarkGone
+from queues.errors import JsonPathInvalid, SearchMarkGone
 from queues.rows import Batch, Card, Depth, Lease, Located, Message, Moved, Named, Outcome, Ranges, Scheduled, Sent
 
 
@@ -24,6 +24,8 @@ def _mark_gone(error: psycopg.Error) -> MessagingError:
 
 _REFUSALS = {"MQ001": _isolation_refused, "queues_read_committed": _isolation_refused, "MQ003": _mark_gone}
 
+# Syntax; a number or a regular expression in it.
+_BAD_PATHS = ("42601", "22P02", "22003", "2201B")
 
 new_tuple = tuple.__new__  # half the cost of the named tuple's own constructor
 
@@ -318,26 +320,33 @@ def search(
     *,
     group_key: str | None,
     text: str | None,
+    json_path: str | None,
     after: tuple[int, int],
     limit: int,
     most_scanned: int,
     using: str,
 ) -> tuple[list[int], int, tuple[int, int] | None]:
     """The ids found, how many were looked at, and where to go on; None: that was all."""
-    rows = _run(
-        "search",
-        using,
-        queue_id=queue_id,
-        state=int(state),
-        group_key=group_key,
-        text=text,
-        after_priority=after[0],
-        after_position=after[1],
-        limit=limit,
-        most_scanned=most_scanned,
-    )
+    params = {
+        "queue_id": queue_id,
+        "state": int(state),
+        "group_key": group_key,
+        "text": text,
+        "json_path": json_path,
+        "after_priority": after[0],
+        "after_position": after[1],
+        "limit": limit,
+        "most_scanned": most_scanned,
+    }
+    # The only text of ours that PostgreSQL parses.
+    refusals = _REFUSALS | dict.fromkeys(_BAD_PATHS, lambda error: JsonPathInvalid(path=json_path, said=_say(error)))
+    rows = fetch_all(using, statement("queues", "search"), params, refusals=refusals)
     *found, (_, scanned, priority, position) = rows
     return [row[0] for row in found], scanned, None if position is None else (priority, position)
+
+
+def _say(error: psycopg.Error) -> str:
+    return error.diag.message_primary or "it cannot be parsed"
 
 
 def peek(queue: str, ids: Sequence[int], *, using: str) -> list[Message]:

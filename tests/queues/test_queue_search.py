@@ -1,12 +1,14 @@
 """Looking without receiving: by state, group key and text; bounded, and saying how much was looked at."""
 
+import re
+
 import pytest
 from django.db import connection
 
 from mqsite.errors import Invalid
 from queues import selectors, services
 from queues.declarations import Queue
-from queues.errors import SearchMarkGone
+from queues.errors import JsonPathInvalid, SearchMarkGone
 from queues.models import Message
 from queues.services import NewMessage
 from tests.queues.conftest import Receive, sent_ids
@@ -49,6 +51,29 @@ def test_text_is_found_in_payload_headers_and_error(bookings: Queue, receive: Re
     services.reject((lease := receive()).token, [m.id for m in lease.messages], queue=bookings, error="é no 9B")
     assert len(found(state="dead", text="é no 9B")) == 4
     assert found(state="dead", text="%") == []
+
+
+def test_a_json_path_is_looked_for_in_payloads_and_what_is_no_json_counts_as_looked_at(bookings: Queue) -> None:
+    payloads = [{"seats": [{"row": 7}]}, {"seats": [{"row": 8}, {"row": 1}]}, {"row": 9}, "row 9", 9]
+    odd = [b"\xff", b"{", b"", b'{"a": "\\u0000"}', b"9" * 200_000, b"[" * 20_000, b'{"seats": [{"row": 8.0}]}']
+    ids = sent_ids(bookings, [NewMessage(payload) for payload in [*payloads, *odd]])
+    look = selectors.search("bookings", json_path="$.seats[*] ? (@.row > 7)")
+    assert ([m.id for m in look.messages], look.scanned) == ([ids[1], ids[-1]], len(ids))
+    assert len(selectors.search("bookings", json_path="$.seats", text="8").messages) == 2
+    assert selectors.search("bookings", json_path="$.seats", most_scanned=1).scanned == 1
+
+
+@pytest.mark.parametrize("path", ["", "$.", "seats", '$ ? (@ like_regex "(")', "9e999999"])
+def test_a_path_that_is_none_is_refused_with_what_is_wrong(bookings: Queue, path: str) -> None:
+    with pytest.raises(JsonPathInvalid, match=re.escape(repr(path)) + " is no SQL/JSON path: .+ One is"):
+        selectors.search("bookings", json_path=path)
+
+
+@pytest.mark.parametrize("name", ["text", "json_path", "group_key"])
+def test_what_is_sought_is_limited(bookings: Queue, name: str) -> None:
+    for sought in ("x" * 10_001, "\0"):
+        with pytest.raises(Invalid, match=f"{name} is text of at most 10,000 characters"):
+            selectors.search("bookings", **{name: sought})  # type: ignore[arg-type]
 
 
 def test_a_group_key_is_looked_for_in_plain_and_ordered_queues(bookings: Queue) -> None:

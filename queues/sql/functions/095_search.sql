@@ -1,8 +1,16 @@
+-- A payload as JSON; NULL where it is none.
+CREATE OR REPLACE FUNCTION queues_json(payload bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+    RETURN convert_from(payload, 'UTF8')::jsonb;
+EXCEPTION WHEN data_exception OR invalid_text_representation OR program_limit_exceeded THEN
+    RETURN NULL;
+END $$;
+
 -- Looks through one state of a queue in its own order, from a mark on and `most_scanned` messages far, without locks.
 -- A row for each that fits, and a last one without an id: how many were looked at, and the mark to go on from.
 -- The mark is (priority, position) for ready, and for the others position or id; leased ones come by lease.
 CREATE OR REPLACE FUNCTION queues_search(
-    queue_ int, state_ int, key_ text, text_ text, after_priority int, after_position bigint, most int,
+    queue_ int, state_ int, key_ text, text_ text, path_ jsonpath, after_priority int, after_position bigint, most int,
     most_scanned int
 ) RETURNS TABLE (id bigint, scanned bigint, priority smallint, pos bigint) LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_custom_plan AS $$
@@ -48,7 +56,8 @@ BEGIN
         seen := seen + 1;
         IF (key_ IS NULL OR m.group_key = key_) AND (text_ IS NULL
             OR position(convert_to(text_, 'UTF8') IN m.payload) > 0 OR position(text_ IN coalesce(m.headers, '')) > 0
-            OR position(text_ IN coalesce(m.detail, '')) > 0) THEN
+            OR position(text_ IN coalesce(m.detail, '')) > 0)
+            AND (path_ IS NULL OR coalesce(queues_json(m.payload) @? path_, false)) THEN
             fitting := fitting + 1;
             RETURN QUERY SELECT m.id, seen, m.priority, m.position;
         END IF;
