@@ -137,7 +137,7 @@ def _handle_taken(message: Message, handler: Handler) -> bool:
     session = sql.session(DEFAULT_DB_ALIAS)
     try:
         with transaction.atomic():  # a savepoint: the locks of the take outlive it
-            handler(message)
+            services.reply_to(message, handler(message))
     except Exception as error:
         if session.closed:
             raise
@@ -180,7 +180,7 @@ def _work_through(lease: Lease, handler: Handler, halt: Stop) -> None:
 def _handle_leased(lease: Lease, message: Message, handler: Handler) -> None:
     session = sql.session(DEFAULT_DB_ALIAS)
     try:
-        handler(message)
+        services.reply_to(message, handler(message))
     except Exception as error:
         if session.closed:
             connections[DEFAULT_DB_ALIAS].close()  # so that the next statement opens another

@@ -68,3 +68,16 @@ class JsonPathInvalid(Invalid):
     """{path!r} is no SQL/JSON path: {said}. One is `$.seats[*] ? (@.row > 7)`."""
 
     code = "json_path_invalid"
+
+
+class RequestTimedOut(Conflict):
+    """No reply of {queue} to request {request} within {seconds:g} s. Message {message} carried it."""
+
+    code = "request_timed_out"
+
+
+class RequestFailed(Conflict):
+    """{queue} could not handle request {request}: {error}"""
+
+    code = "request_failed"
+    permanent = True

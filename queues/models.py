@@ -195,6 +195,24 @@ class Redrive(models.Model):
         return str(self.id)
 
 
+class Reply(models.Model):
+    """What the handler of a request answered, or why it died. Kept for a while after its time."""
+
+    request = models.UUIDField(primary_key=True)
+    is_error = models.BooleanField()
+    content_type = models.TextField(null=True)  # noqa: DJ001
+    value = models.BinaryField(null=True)
+    error = models.TextField()
+    at = models.DateTimeField()
+    keep_until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name_plural = "replies"
+
+    def __str__(self) -> str:
+        return str(self.request)
+
+
 class Outcome(models.Model):
     """What became of a message, for the time its queue says. Without its payload."""
 

@@ -107,6 +107,26 @@ class Outcome(NamedTuple):
     at: datetime
 
 
+class Reply(NamedTuple):
+    """What the handler of a request answered, or why the request died."""
+
+    request: UUID
+    is_error: bool
+    content_type: str | None
+    value: bytes | None  # None: the handler answered nothing
+    error: str
+    at: datetime
+
+    @property
+    def text(self) -> str | None:
+        """The value as text, or in hex where it is not UTF-8."""
+        return as_text(self.value)
+
+    def json(self) -> Any:
+        """The value parsed as JSON."""
+        return json.loads(self.value) if self.value is not None else None
+
+
 class Found(NamedTuple):
     """What a search found, how many messages it looked at, and the mark from which to go on; None: that was all."""
 

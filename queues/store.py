@@ -11,7 +11,21 @@ from mqsite.arrays import ByteaArray
 from mqsite.errors import MessagingError, ReadCommittedRequired
 from mqsite.sql import fetch_all, in_transaction, statement
 from queues.errors import JsonPathInvalid, SearchMarkGone
-from queues.rows import Batch, Card, Depth, Lease, Located, Message, Moved, Named, Outcome, Ranges, Scheduled, Sent
+from queues.rows import (
+    Batch,
+    Card,
+    Depth,
+    Lease,
+    Located,
+    Message,
+    Moved,
+    Named,
+    Outcome,
+    Ranges,
+    Reply,
+    Scheduled,
+    Sent,
+)
 
 
 def _isolation_refused(error: psycopg.Error) -> MessagingError:
@@ -312,6 +326,19 @@ def depth(queue_ids: Sequence[int], *, limit: int, using: str) -> list[Depth]:
 def cards(queue_ids: Sequence[int], *, limit: int, detail_characters: int, using: str) -> list[Card]:
     rows = _run("cards", using, queue_ids=list(queue_ids), limit=limit, detail_characters=detail_characters)
     return [Card(*row) for row in rows]
+
+
+def answer(headers: str, content_type: str | None, value: bytes | None, *, using: str) -> bool:
+    """Whether the request in these headers was still waited for."""
+    return bool(_run("answer", using, headers=headers, content_type=content_type, value=value)[0][0])
+
+
+def replies(requests: Sequence[UUID], *, using: str) -> list[Reply]:
+    return [Reply(*row) for row in _run("replies", using, requests=list(requests))]
+
+
+def forget_replies(*, limit: int, using: str) -> int:
+    return int(_run("forget_replies", using, limit=limit)[0][0])
 
 
 def search(

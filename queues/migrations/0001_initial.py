@@ -147,6 +147,19 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Reply",
+            fields=[
+                ("request", models.UUIDField(primary_key=True, serialize=False)),
+                ("is_error", models.BooleanField()),
+                ("content_type", models.TextField(null=True)),
+                ("value", models.BinaryField(null=True)),
+                ("error", models.TextField()),
+                ("at", models.DateTimeField()),
+                ("keep_until", models.DateTimeField(db_index=True)),
+            ],
+            options={"verbose_name_plural": "replies"},
+        ),
+        migrations.CreateModel(
             name="Outcome",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

@@ -32,7 +32,7 @@ def create_declared(*, using: str = "default") -> list[str]:
 
 def run_upkeep(*, using: str = "default") -> None:
     """One bounded round of what goes by the clock."""
-    for step in (reap, charge, promote, expire, work_redrives, forget_dedup, forget_outcomes):
+    for step in (reap, charge, promote, expire, work_redrives, forget_dedup, forget_outcomes, forget_replies):
         try:
             step(using=using)
         except DatabaseError:  # the other steps go on
@@ -61,3 +61,8 @@ def forget_dedup(*, limit: int = FORGET_BATCH, using: str = "default") -> int:
 def forget_outcomes(*, limit: int = FORGET_BATCH, using: str = "default") -> int:
     """Forget what became of messages when its time is over, or where there is too much of it; how many went."""
     return store.forget_outcomes(most=MOST_OUTCOMES, limit=limit, using=using)
+
+
+def forget_replies(*, limit: int = FORGET_BATCH, using: str = "default") -> int:
+    """Forget the replies of requests whose time is over, at most `limit`; how many went."""
+    return store.forget_replies(limit=limit, using=using)

@@ -36,17 +36,20 @@ BEGIN
             detail = coalesce(nullif(j.error, ''), CASE WHEN reason_ = 'retry' THEN NULL ELSE m.detail END),
             position = nextval('queues_message_id_seq'), lease_id = NULL
         FROM judged j WHERE m.id = j.id AND m.id = ANY (ids)
-        RETURNING m.id, m.queue_id, m.state, m.headers, m.reason
+        RETURNING m.id, m.queue_id, m.state, m.headers, m.reason, m.detail
     ), outcome AS (
         SELECT queues_record(array_agg(j.source_id), array_agg(j.id), array_agg(v.headers),
                              array_agg(j.receives::int), CASE WHEN reason_ = 'expired' THEN 'expired' ELSE 'died' END,
                              '', array_agg(v.reason)) AS done
         FROM judged j JOIN moved v ON v.id = j.id WHERE j.dead AND j.told HAVING count(*) > 0
+    ), answered AS (
+        SELECT count(queues_answer(v.headers, true, NULL, NULL, v.reason || coalesce(E'\n' || v.detail, ''))) AS done
+        FROM judged j JOIN moved v ON v.id = j.id WHERE j.dead AND v.headers IS NOT NULL
     ), intent AS (
         INSERT INTO queues_intent (queue_id, keys)
         SELECT j.source_id, array_agg(j.group_key) FROM judged j WHERE j.dead AND j.ordered GROUP BY 1
     )
     SELECT q.name::text, j.id, j.group_key, moved.state
     FROM judged j JOIN moved ON moved.id = j.id JOIN queues_queue q ON q.id = moved.queue_id
-    WHERE (SELECT count(*) FROM outcome) >= 0;
+    WHERE (SELECT count(*) FROM outcome) >= 0 AND (SELECT done FROM answered) >= 0;
 END $$;
