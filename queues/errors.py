@@ -81,3 +81,9 @@ class RequestFailed(Conflict):
 
     code = "request_failed"
     permanent = True
+
+
+class LetterNotFound(NotFound):
+    """Message {id} is no dead letter of {queue}, or somebody has it in hand."""
+
+    code = "letter_not_found"

@@ -311,6 +311,18 @@ def redrive_step(job: int, *, limit: int, using: str) -> list[Moved]:
     return [Moved(*row) for row in _run("redrive_step", using, job=job, limit=limit)]
 
 
+def edit_letter(
+    queue_id: int, id_: int, *, payload: bytes, content_type: str | None, headers: str | None, using: str
+) -> bool:
+    """Whether it is a dead letter of the queue that nobody holds; it stays locked."""
+    content = {"payload": payload, "content_type": content_type, "headers": headers}
+    return bool(_run("edit_letter", using, queue_id=queue_id, id=id_, **content))
+
+
+def revive(ids: Sequence[int], target_id: int | None, *, using: str) -> list[Moved]:
+    return [Moved(*row) for row in _run("revive", using, ids=list(ids), target_id=target_id)]
+
+
 def discard(queue_id: int, *, using: str) -> None:
     _run("discard", using, queue_id=queue_id)
 

@@ -1,7 +1,7 @@
 """Verbs that change the queue. The only place of this half that opens a transaction."""
 
 from queues.rows import Lease, Message, Reply, Sent
-from queues.services.deadletters import cancel_redrive, redrive, start_redrive, work_redrives
+from queues.services.deadletters import KEPT, cancel_redrive, redrive, redrive_edited, start_redrive, work_redrives
 from queues.services.queues import alter_queue, create_queue, delete_queue, pause_queue, resume_queue
 from queues.services.receiving import ack, ack_handled, extend, give_back, nack, receive, reject, renew_leases
 from queues.services.removing import cancel, expire, purge
@@ -30,6 +30,7 @@ from queues.services.upkeep import (
 )
 
 __all__ = [
+    "KEPT",
     "Lease",
     "Message",
     "NewMessage",
@@ -67,6 +68,7 @@ __all__ = [
     "reap",
     "receive",
     "redrive",
+    "redrive_edited",
     "reject",
     "reject_taken",
     "renew_leases",

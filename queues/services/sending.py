@@ -103,6 +103,16 @@ def _send(name: str, given: list[NewMessage], sender: str, using: str, located: 
     return sent
 
 
+def check_content(message: NewMessage) -> tuple[bytes, str | None, str | None]:
+    """Payload, content type and headers as they are stored, or the refusal of a send."""
+    payload, content_type = _encode(message.payload, message.content_type)
+    headers = encode_headers(message.headers)
+    size = len(payload) + len((headers or "").encode())
+    if size > MAX_PAYLOAD_BYTES:
+        raise PayloadTooLarge(what="The message", size=size, name="a queue", limit=MAX_PAYLOAD_BYTES)
+    return payload, _require_label("content_type", content_type), headers
+
+
 def _announce(name: str, located: rows.Located, fresh: list[tuple[rows.Sent, NewMessage]], using: str) -> None:
     if not fresh:
         return
