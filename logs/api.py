@@ -1,10 +1,5 @@
 """REST of topics and records: parse, call a service or selector, answer. Groups: `group_api.py`."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from django.conf import settings
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,23 +13,17 @@ from logs.serializers import (
     KeyInput,
     OffsetsInput,
     TopicChange,
-    TopicDeletion,
     TopicInput,
     read_key,
     read_records,
-    read_time,
     write_ends,
     write_record,
 )
 from mqsite.authentication import acting_boundary, acting_name
 from mqsite.boundaries import require_acting, require_owner
+from mqsite.fields import ReasonInput, read_time
+from mqsite.long_poll import answer_wait, place_to_wait
 from mqsite.parsing import checked
-
-# Requests that wait for records, of all that this process works on: the others must not have to wait for them.
-MAX_WAITING_REQUESTS = max(1, settings.MQSITE_HTTP_THREADS // 2)
-RETRY_SECONDS = 1  # what a reader is told that found all places to wait taken
-
-_places_to_wait = threading.BoundedSemaphore(MAX_WAITING_REQUESTS)
 
 
 class TopicsView(APIView):
@@ -67,7 +56,7 @@ class TopicView(APIView):
 
     def delete(self, request: Request, topic: str) -> Response:
         actor = _require_topic_owner(request, topic, "deletes")
-        services.delete_topic(topic, actor=actor, **checked(TopicDeletion, request.data))
+        services.delete_topic(topic, actor=actor, **checked(ReasonInput, request.data))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -150,24 +139,11 @@ class PartitionRecordsView(APIView):
             records = services.fetch(topic, partition, **{**given, "wait_seconds": seconds})
         refused = not records and seconds < given["wait_seconds"]
         following = records[-1].offset + 1 if records else given["offset"]
-        body = {"records": [write_record(r) for r in records], "next_offset": following, "wait_refused": refused}
-        return Response(body, headers={"Retry-After": str(RETRY_SECONDS)} if refused else None)
+        return answer_wait({"records": [write_record(r) for r in records], "next_offset": following}, refused=refused)
 
     def post(self, request: Request, topic: str, partition: int) -> Response:
         """Publish to this partition."""
         return _publish(request, topic, partition)
-
-
-@contextmanager
-def place_to_wait(wanted_seconds: float) -> Iterator[float]:
-    """How long a request may wait: not at all when every place is taken."""
-    if not wanted_seconds or not _places_to_wait.acquire(blocking=False):
-        yield 0.0
-        return
-    try:
-        yield wanted_seconds
-    finally:
-        _places_to_wait.release()
 
 
 def _publish(request: Request, topic: str, partition: int | None = None) -> Response:

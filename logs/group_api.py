@@ -8,7 +8,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from logs import selectors, services
-from logs.api import RETRY_SECONDS, place_to_wait
 from logs.errors import Fenced, GroupNotOwned, PartitionHeld
 from logs.group_serializers import (
     AcquireInput,
@@ -19,7 +18,6 @@ from logs.group_serializers import (
     MemberFetchInput,
     MemberInput,
     PauseInput,
-    ReasonInput,
     ResetInput,
     ResetsInput,
     SubscriptionsInput,
@@ -35,6 +33,8 @@ from logs.services.reset_plans import read_token
 from mqsite.authentication import acting_boundary, acting_name
 from mqsite.boundaries import require_acting
 from mqsite.errors import Invalid, MessagingError, NotFound
+from mqsite.fields import ReasonInput
+from mqsite.long_poll import answer_wait, place_to_wait
 from mqsite.parsing import checked
 
 
@@ -188,9 +188,8 @@ class MemberRecordsView(APIView):
         body = {
             "records": [{"topic": record.topic, **write_record(record)} for record in records],
             "partitions": _write_next(reader),
-            "wait_refused": refused,
         }
-        return Response(body, headers={"Retry-After": str(RETRY_SECONDS)} if refused else None)
+        return answer_wait(body, refused=refused)
 
 
 class AssignmentsView(APIView):

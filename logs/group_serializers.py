@@ -7,13 +7,14 @@ from rest_framework import serializers
 
 from logs.configs import MAX_BIGINT
 from logs.selectors.groups import MAX_SHOWN_RESETS
-from logs.serializers import MAX_REST_WAIT_SECONDS, NamedFields, SecondsField, read_time, reason_field
 from logs.services import Assignment, ResetPlan
 from logs.services.reading import MAX_FETCH_BYTES, MAX_FETCH_RECORDS
 from logs.services.reset_plans import MAX_FILE_ROWS
 from logs.services.resets import FENCE, REFUSE
 from mqsite.boundaries import require_name
 from mqsite.errors import Invalid
+from mqsite.fields import NamedFields, SecondsField, read_time, reason_field
+from mqsite.long_poll import MAX_WAIT_SECONDS
 
 MAX_TOPICS = 1_000
 MAX_PLACES = 1_000  # partitions that one request names
@@ -60,10 +61,6 @@ class GroupInput(NamedFields):
 
 class GroupChange(NamedFields):
     auto_offset_reset = serializers.CharField()
-    reason = reason_field()
-
-
-class ReasonInput(NamedFields):
     reason = reason_field()
 
 
@@ -121,7 +118,7 @@ class MemberFetchInput(NamedFields):
     epoch = bigint_field()
     max_records = serializers.IntegerField(default=500, min_value=1, max_value=MAX_FETCH_RECORDS)
     max_bytes = serializers.IntegerField(default=1_048_576, min_value=1, max_value=MAX_FETCH_BYTES)
-    wait_seconds = SecondsField(default=0.0, min_value=0, max_value=MAX_REST_WAIT_SECONDS)
+    wait_seconds = SecondsField(default=0.0, min_value=0, max_value=MAX_WAIT_SECONDS)
     positions = serializers.ListField(child=PositionInput(), default=list, max_length=MAX_PLACES)
 
     def validate_positions(self, positions: list[dict[str, Any]]) -> dict[tuple[str, int, int], int]:

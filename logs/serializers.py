@@ -3,9 +3,7 @@
 Offsets are 64-bit numbers: JavaScript bends those above 2^53, so parse them as big.
 """
 
-import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,21 +16,10 @@ from logs.services import NewRecord
 from logs.services.reading import MAX_FETCH_BYTES, MAX_FETCH_RECORDS
 from logs.services.topics import LOG_END
 from mqsite.errors import Invalid
+from mqsite.fields import NamedFields, SecondsField, read_time, reason_field
+from mqsite.long_poll import MAX_WAIT_SECONDS
 from mqsite.parsing import checked_item
 from mqsite.payloads import bytes_or_text, decode_base64
-
-MAX_REST_WAIT_SECONDS = 30  # proxies give up on a silent answer after 60
-
-
-class NamedFields(serializers.Serializer[Any]):
-    """Refuses a field it does not have: a slip of the pen must not pass for the default."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
-        if unknown:
-            allowed = ", ".join(self.fields)
-            raise serializers.ValidationError({name: [f"No such field; allowed are {allowed}."] for name in unknown})
-        return super().to_internal_value(data)
 
 
 class ConfigValue(serializers.Field):
@@ -44,20 +31,6 @@ class ConfigValue(serializers.Field):
 
 def configs_field(**more: Any) -> serializers.DictField:
     return serializers.DictField(child=ConfigValue(allow_null=True), **more)
-
-
-class SecondsField(serializers.FloatField):
-    """A finite number: nothing is before or after "nan" seconds."""
-
-    def to_internal_value(self, data: Any) -> float:
-        seconds = super().to_internal_value(data)
-        if not math.isfinite(seconds):
-            self.fail("invalid")
-        return seconds
-
-
-def reason_field() -> serializers.CharField:
-    return serializers.CharField(default="", allow_blank=True, max_length=10_000)
 
 
 class TopicInput(NamedFields):
@@ -77,10 +50,6 @@ class TopicChange(NamedFields):
         if not attrs.get("configs") and not {"description", "partitions"} & set(attrs):
             raise Invalid(reason="Nothing to change: give configs, description or partitions.")
         return attrs
-
-
-class TopicDeletion(NamedFields):
-    reason = reason_field()
 
 
 class NewLogStart(NamedFields):
@@ -106,7 +75,7 @@ class FetchInput(NamedFields):
     offset = serializers.IntegerField(min_value=0, max_value=MAX_BIGINT)
     max_records = serializers.IntegerField(default=500, min_value=1, max_value=MAX_FETCH_RECORDS)
     max_bytes = serializers.IntegerField(default=1_048_576, min_value=1, max_value=MAX_FETCH_BYTES)
-    wait_seconds = SecondsField(default=0.0, min_value=0, max_value=MAX_REST_WAIT_SECONDS)
+    wait_seconds = SecondsField(default=0.0, min_value=0, max_value=MAX_WAIT_SECONDS)
 
 
 class OffsetsInput(NamedFields):
@@ -193,19 +162,6 @@ def read_record(item: Any, *, partition: int | None = None) -> NewRecord:
         partition=given if partition is None else partition,
         timestamp=None if item.get("timestamp") is None else read_time("timestamp", item["timestamp"]),
         id=item.get("id"),
-    )
-
-
-def read_time(name: str, given: Any) -> datetime:
-    """ISO 8601 with an offset, in UTC. What is finer than a microsecond is cut off."""
-    try:
-        time = datetime.fromisoformat(given)
-        if time.tzinfo is not None:
-            return time.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise Invalid(
-        reason=f"{name} is {given!r}; it must be ISO 8601 with an offset, such as '2026-01-31T12:00:00.123456Z'."
     )
 
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rest_framework.test import APIClient
 
-from logs import api, services
+from logs import services
 from logs.models import GroupPartition, Member
 from logs.services.holding import MAX_METADATA_BYTES
+from mqsite import long_poll
 from tests.concurrency import in_thread
 from tests.group_rest import (
     GROUP,
@@ -227,7 +228,7 @@ def test_a_member_whose_first_look_is_refused_does_not_stay(billing: APIClient) 
 def places(monkeypatch: pytest.MonkeyPatch) -> threading.BoundedSemaphore:
     """One place to wait."""
     places = threading.BoundedSemaphore(1)
-    monkeypatch.setattr(api, "_places_to_wait", places)
+    monkeypatch.setattr(long_poll, "_places", places)
     return places
 
 

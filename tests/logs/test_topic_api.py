@@ -7,9 +7,10 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
-from logs import api, selectors, services
+from logs import selectors, services
 from logs.models import Topic
 from logs.services import NewRecord, waiting
+from mqsite import long_poll
 from mqsite.models import AuditEntry
 from tests.concurrency import in_thread
 from tests.rest import client_of, patch, post
@@ -316,7 +317,7 @@ def test_who_finds_all_places_to_wait_taken_is_told_so_at_once(
     shop: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places = threading.BoundedSemaphore(1)
-    monkeypatch.setattr(api, "_places_to_wait", places)
+    monkeypatch.setattr(long_poll, "_places", places)
     assert places.acquire(blocking=False)
     refused = shop.get(FETCH, {"offset": 0, "wait_seconds": 30})
     assert (refused.data["records"], refused.data["wait_refused"], refused["Retry-After"]) == ([], True, "1")
