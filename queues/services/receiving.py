@@ -170,13 +170,15 @@ def extend(
     return _missing(wanted, covered)
 
 
-def give_back(token: UUID, ids: Sequence[int], *, queue: Queue | str, using: str = "default") -> None:
-    """Put back in its place, uncharged, what nobody began to handle. What was lost stays lost."""
-    moved = store.give_back(token, _require_ids(ids), queue=str(queue), using=using)
+def give_back(token: UUID, ids: Sequence[int], *, queue: Queue | str, using: str = "default") -> list[int]:
+    """Put back in its place, uncharged, what nobody began to handle. Answers the lost ids, as nack does."""
+    wanted = _require_ids(ids)
+    moved = store.give_back(token, wanted, queue=str(queue), using=using)
     if moved:
         queue_id = memory.use_queue(str(queue), lambda located: located.queue_id, using=using)
         lower_floors(queue_id, [(m.priority, m.position) for m in moved if m.position is not None], using=using)
     announce_moved(moved, using=using)
+    return _missing(wanted, [m.id for m in moved])
 
 
 def renew_leases(holder: str, *, tokens: Sequence[UUID] | None = None, using: str = "default") -> int:

@@ -20,14 +20,23 @@ PURGED_STATES = {
 }
 
 
-def cancel(queue: Queue | str, ids: Sequence[int], *, actor: str = "", using: str = "default") -> list[int]:
-    """Take back messages that nobody has received yet, scheduled or ready; the ids really cancelled."""
+def cancel(
+    queue: Queue | str, ids: Sequence[int], *, actor: str = "", reason: str = "", using: str = "default"
+) -> list[int]:
+    """Take back messages that nobody has received yet, scheduled or ready; the ids really cancelled.
+
+    With a reason it is recorded in the audit.
+    """
     wanted = list(dict.fromkeys(ids))
     if not 1 <= len(wanted) <= MAX_CANCEL_MESSAGES:
         raise Invalid(reason=f"There are {len(wanted)} ids; allowed are 1 to {MAX_CANCEL_MESSAGES:,}.")
     located = _require_own_transaction(str(queue), "cancel", using=using)
     gone = {moved.id for moved in store.cancel(located.queue_id, wanted, by=actor, using=using)}
-    return [id_ for id_ in wanted if id_ in gone]
+    cancelled = [id_ for id_ in wanted if id_ in gone]
+    if reason:
+        facts = {"count": len(cancelled), "ids": cancelled}
+        record_action(actor=actor, action="cancel", subject=str(queue), reason=reason, facts=facts, using=using)
+    return cancelled
 
 
 def purge(
