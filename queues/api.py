@@ -1,4 +1,5 @@
-"""REST of the queue: parse, call a service or selector, answer."""
+"""REST of messages and leases: parse, call a service or selector, answer. Queues: `queue_api.py`; dead letters:
+`letter_api.py`."""
 
 from uuid import UUID
 
@@ -8,87 +9,109 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mqsite.authentication import acting_boundary, acting_name
-from mqsite.boundaries import require_acting
-from mqsite.errors import Invalid
+from mqsite.boundaries import require_owner
+from mqsite.long_poll import answer_wait, place_to_wait
 from mqsite.parsing import checked
-from queues import selectors, services
-from queues.errors import ConsumerNotOwner, LeaseLost
+from queues import lookups, selectors, services
+from queues.errors import LeaseLost
 from queues.serializers import (
     AckInput,
+    CancelInput,
     ExtendInput,
     NackInput,
-    PeekInput,
-    QueueInput,
+    OutcomesInput,
+    PurgeInput,
     ReceiveInput,
-    RedriveInput,
     RejectInput,
-    read_message,
+    ScheduledInput,
+    SearchInput,
+    read_messages,
     write_lease,
-    write_message,
+    write_looks,
+    write_outcome,
+    write_scheduled,
 )
-
-
-class QueuesView(APIView):
-    """The queues, and a new one owned by the boundary that asks."""
-
-    def get(self, request: Request) -> Response:
-        return Response({"queues": selectors.overview(limit=100)})
-
-    def post(self, request: Request) -> Response:
-        given = checked(QueueInput, request.data)
-        services.create_queue(owner=require_acting(acting_boundary(request)), **given)
-        return Response(selectors.describe_queue(given["name"]), status=status.HTTP_201_CREATED)
-
-
-class QueueView(APIView):
-    """One queue: its depth and the first messages of each state."""
-
-    def get(self, request: Request, queue: str) -> Response:
-        return Response(selectors.describe_queue(queue))
+from queues.services.receiving import MAX_HOLDER_CHARACTERS
 
 
 class MessagesView(APIView):
-    """Send one message, or many as `{"messages": [{"payload", ...}]}`; the owner may look without receiving."""
+    """Anyone sends; the owner looks without receiving."""
 
     def get(self, request: Request, queue: str) -> Response:
-        _require_owner(request, queue)
-        messages = selectors.peek(queue, **checked(PeekInput, request.query_params))
-        return Response({"messages": [write_message(message) for message in messages]})
+        """`?state=&text=&group_key=&after=&limit=&most_scanned=`; says how many were looked at."""
+        require_queue_owner(request, queue, "handles")
+        return Response(write_looks(lookups.search(queue, **checked(SearchInput, request.query_params))))
 
     def post(self, request: Request, queue: str) -> Response:
-        body = request.data
-        items = body["messages"] if isinstance(body, dict) and "messages" in body else [body]
-        if not isinstance(items, list) or not items:
-            raise Invalid(reason='Many messages come as {"messages": [{"payload": ...}, ...]}, at least one.')
+        """One message, or many as `{"messages": [{"payload", ...}]}`, all or nothing."""
         sender = acting_boundary(request) or ""
-        sent = services.send_many(queue, map(read_message, items), sender=sender)
-        return Response({"ids": [each.id for each in sent]}, status=status.HTTP_201_CREATED)
+        sent = services.send_many(queue, read_messages(request.data), sender=sender)
+        return Response({"messages": [each._asdict() for each in sent]}, status=status.HTTP_201_CREATED)
+
+
+class ScheduledView(APIView):
+    """What waits for its time, the soonest first: `?after=&limit=`. Without payloads."""
+
+    def get(self, request: Request, queue: str) -> Response:
+        require_queue_owner(request, queue, "handles")
+        given = checked(ScheduledInput, request.query_params)
+        return Response(write_scheduled(selectors.list_scheduled(queue, **given), limit=given["limit"]))
+
+
+class CancelView(APIView):
+    """`{"ids", "reason"}`: take back what nobody has received yet; answers the ids really cancelled."""
+
+    def post(self, request: Request, queue: str) -> Response:
+        actor = require_queue_owner(request, queue, "cancels messages of")
+        given = checked(CancelInput, request.data)
+        cancelled = services.cancel(queue, given["ids"], actor=actor, reason=given["reason"])
+        return Response({"cancelled": cancelled})
+
+
+class PurgeView(APIView):
+    """`{"state", "most", "reason"}`: delete what is in a state. What somebody holds stays."""
+
+    def post(self, request: Request, queue: str) -> Response:
+        actor = require_queue_owner(request, queue, "purges")
+        return Response({"purged": services.purge(queue, actor=actor, **checked(PurgeInput, request.data))})
+
+
+class OutcomesView(APIView):
+    """What became of a message, by `?id=` or `?correlation_id=`, the latest first. Anyone who sent it may ask."""
+
+    def get(self, request: Request, queue: str) -> Response:
+        found = selectors.find_outcomes(queue, **checked(OutcomesInput, request.query_params))
+        return Response({"outcomes": [write_outcome(outcome) for outcome in found]})
 
 
 class LeasesView(APIView):
-    """Receive: the token to ack with, and the messages. Only the owner."""
+    """Receive with `{"max_messages", "lease_seconds", "wait_seconds"}`: the token to ack with, and the messages."""
 
     def post(self, request: Request, queue: str) -> Response:
         boundary = acting_boundary(request)
         given = checked(ReceiveInput, request.data)
-        lease = services.receive(queue, holder=f"rest:{boundary}", boundary=boundary, **given)
-        return Response(write_lease(lease), status=status.HTTP_201_CREATED if lease else status.HTTP_200_OK)
+        wanted_seconds = given.pop("wait_seconds")
+        holder = f"rest:{boundary}"[:MAX_HOLDER_CHARACTERS]
+        with place_to_wait(wanted_seconds) as seconds:
+            lease = services.receive(queue, holder=holder, boundary=boundary, wait_seconds=seconds, **given)
+        code = status.HTTP_201_CREATED if lease else status.HTTP_200_OK
+        return answer_wait(write_lease(lease), refused=lease is None and seconds < wanted_seconds, code=code)
 
 
 class AckView(APIView):
     """`{"ids": [...]}`: they are done and gone."""
 
     def post(self, request: Request, queue: str, token: UUID) -> Response:
-        _require_owner(request, queue)
+        require_queue_owner(request, queue, "handles")
         given = checked(AckInput, request.data)
         return _answer(queue, services.ack(token, given["ids"], queue=queue))
 
 
 class NackView(APIView):
-    """`{"ids", "delay_seconds", "error"}`: to be received again."""
+    """`{"ids", "delay_seconds", "error"}`: to be received again, without a delay after the queue's back-off."""
 
     def post(self, request: Request, queue: str, token: UUID) -> Response:
-        _require_owner(request, queue)
+        require_queue_owner(request, queue, "handles")
         given = checked(NackInput, request.data)
         return _answer(queue, services.nack(token, given.pop("ids"), queue=queue, **given))
 
@@ -97,7 +120,7 @@ class RejectView(APIView):
     """`{"ids", "error"}`: to the dead letters."""
 
     def post(self, request: Request, queue: str, token: UUID) -> Response:
-        _require_owner(request, queue)
+        require_queue_owner(request, queue, "handles")
         given = checked(RejectInput, request.data)
         return _answer(queue, services.reject(token, given.pop("ids"), queue=queue, **given))
 
@@ -106,25 +129,26 @@ class ExtendView(APIView):
     """`{"ids", "lease_seconds"}`: the whole lease lasts that long from now."""
 
     def post(self, request: Request, queue: str, token: UUID) -> Response:
-        _require_owner(request, queue)
+        require_queue_owner(request, queue, "handles")
         given = checked(ExtendInput, request.data)
         return _answer(queue, services.extend(token, given.pop("ids"), queue=queue, **given))
 
 
-class RedriveView(APIView):
-    """`{"ids"}` or `{"limit"}`: dead letters are ready again."""
+class GiveBackView(APIView):
+    """`{"ids": [...]}`: nobody began to handle them; they stand in their old places, this receive uncounted."""
 
-    def post(self, request: Request, queue: str) -> Response:
-        _require_owner(request, queue)
-        given = checked(RedriveInput, request.data)
-        return Response({"redriven": services.redrive(queue, actor=acting_name(request), **given)})
+    def post(self, request: Request, queue: str, token: UUID) -> Response:
+        require_queue_owner(request, queue, "handles")
+        given = checked(AckInput, request.data)
+        return _answer(queue, services.give_back(token, given["ids"], queue=queue))
 
 
-def _require_owner(request: Request, queue: str) -> None:
+def require_queue_owner(request: Request, queue: str, verb: str) -> str:
+    """Who asks, for the audit; a refusal unless it is the queue's owner or an operator."""
     owner = selectors.require_queue(queue).owner.name
-    boundary = acting_boundary(request)
-    if boundary != owner and not getattr(request.user, "is_superuser", False):
-        raise ConsumerNotOwner(owner=owner, verb="handles", name=queue, boundary=boundary or "nobody")
+    if not getattr(request.user, "is_superuser", False):
+        require_owner(owner, acting_boundary(request), verb=verb, name=queue)
+    return acting_name(request)
 
 
 def _answer(queue: str, lost: list[int]) -> Response:

@@ -89,6 +89,11 @@ def describe_redrive(job: int, *, using: str = "default") -> dict[str, Any]:
     row = Redrive.objects.using(using).select_related("queue", "target").filter(id=job).first()
     if row is None:
         raise RedriveNotFound(job=job)
+    return tell_redrive(row)
+
+
+def tell_redrive(row: Redrive) -> dict[str, Any]:
+    """As `describe_redrive`, of a row with its queues."""
     return {
         "id": row.id,
         "queue": row.queue.name,
@@ -123,6 +128,34 @@ def search(
     `$.seats[*] ? (@.row > 7)`, must find something in the payload; what is no JSON does not match. It ends after
     `limit` found or `most_scanned` looked at, and says how many that were; the next page begins at `after`.
     """
+    ids, scanned, mark = search_ids(
+        queue,
+        state=state,
+        group_key=group_key,
+        text=text,
+        json_path=json_path,
+        after=after,
+        limit=limit,
+        most_scanned=most_scanned,
+        using=using,
+    )
+    found = {message.id: message for message in store.peek(queue, ids, using=using)}
+    return rows.Found([found[id_] for id_ in ids if id_ in found], scanned, mark)
+
+
+def search_ids(
+    queue: str,
+    *,
+    state: str,
+    group_key: str | None,
+    text: str | None,
+    json_path: str | None = None,
+    after: tuple[int, int] | None,
+    limit: int,
+    most_scanned: int,
+    using: str = "default",
+) -> tuple[list[int], int, tuple[int, int] | None]:
+    """As `search`, without the messages: their ids, how many were looked at, and where to go on."""
     states = {name: state for state, name in STATES.items()}
     if state not in states:
         raise Invalid(reason=f"state is {state!r}; allowed are {', '.join(states)}.")
@@ -132,7 +165,7 @@ def search(
     for name, said in (("text", text), ("json_path", json_path), ("group_key", group_key)):
         if said is not None and not (len(said) <= MAX_SOUGHT_CHARACTERS and is_storable(said)):
             raise Invalid(reason=f"{name} is text of at most {MAX_SOUGHT_CHARACTERS:,} characters, without NUL.")
-    ids, scanned, mark = store.search(
+    return store.search(
         locate_queue(queue, using=using).queue_id,
         states[state],
         group_key=group_key,
@@ -143,8 +176,6 @@ def search(
         most_scanned=most_scanned,
         using=using,
     )
-    found = {message.id: message for message in store.peek(queue, ids, using=using)}
-    return rows.Found([found[id_] for id_ in ids if id_ in found], scanned, mark)
 
 
 def require_queue(name: str, *, using: str = "default") -> Queue:

@@ -388,5 +388,17 @@ def _say(error: psycopg.Error) -> str:
     return error.diag.message_primary or "it cannot be parsed"
 
 
+def find_letters(
+    queue_id: int, *, after: int, limit: int, most_scanned: int, using: str, **only: Any
+) -> tuple[list[int], int, int | None]:
+    """The ids of the dead letters that fit, how many were looked at, and where to go on; None: that was all.
+
+    `only`: only_reason, only_text, died_after and died_before, None for any.
+    """
+    limits = {"after": after, "limit": limit, "most_scanned": most_scanned}
+    *found, (_, scanned, position) = _run("find_letters", using, queue_id=queue_id, **limits, **only)
+    return [row[0] for row in found], scanned, position
+
+
 def peek(queue: str, ids: Sequence[int], *, using: str) -> list[Message]:
     return [Message(queue, *row) for row in _run("peek", using, queue=queue, ids=list(ids))]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from queues import api, views
+from queues import api, letter_api, queue_api, views
 
 pages = [
     path("queues/", views.queues, name="queues"),
@@ -10,13 +10,24 @@ pages = [
 ]
 
 endpoints = [
-    path("queues/", api.QueuesView.as_view()),
-    path("queues/<name:queue>/", api.QueueView.as_view()),
+    path("queues/", queue_api.QueuesView.as_view()),
+    path("queues/<name:queue>/", queue_api.QueueView.as_view()),
+    path("queues/<name:queue>/settings/", queue_api.SettingsView.as_view()),
+    path("queues/<name:queue>/pause/", queue_api.PauseView.as_view()),
+    path("queues/<name:queue>/resume/", queue_api.ResumeView.as_view()),
     path("queues/<name:queue>/messages/", api.MessagesView.as_view()),
+    path("queues/<name:queue>/scheduled/", api.ScheduledView.as_view()),
+    path("queues/<name:queue>/cancel/", api.CancelView.as_view()),
+    path("queues/<name:queue>/purge/", api.PurgeView.as_view()),
+    path("queues/<name:queue>/outcomes/", api.OutcomesView.as_view()),
     path("queues/<name:queue>/leases/", api.LeasesView.as_view()),
     path("queues/<name:queue>/leases/<uuid:token>/ack/", api.AckView.as_view()),
     path("queues/<name:queue>/leases/<uuid:token>/nack/", api.NackView.as_view()),
     path("queues/<name:queue>/leases/<uuid:token>/reject/", api.RejectView.as_view()),
     path("queues/<name:queue>/leases/<uuid:token>/extend/", api.ExtendView.as_view()),
-    path("queues/<name:queue>/redrive/", api.RedriveView.as_view()),
+    path("queues/<name:queue>/leases/<uuid:token>/give-back/", api.GiveBackView.as_view()),
+    path("queues/<name:queue>/dead-letters/", letter_api.DeadLettersView.as_view()),
+    path("queues/<name:queue>/redrives/", letter_api.RedrivesView.as_view()),
+    path("queues/<name:queue>/redrives/<int:job>/", letter_api.RedriveView.as_view()),
+    path("queues/<name:queue>/redrives/<int:job>/cancel/", letter_api.CancelRedriveView.as_view()),
 ]

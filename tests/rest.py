@@ -16,6 +16,11 @@ def client_of(boundary: str) -> APIClient:
     return client
 
 
+def get(client: APIClient, path: str, **query: Any) -> Response:
+    """GET of a whole path."""
+    return client.get(path, query)
+
+
 def patch(client: APIClient, path: str, body: Any) -> Response:
     """PATCH of a path below /api/."""
     return client.patch(f"/api/{path}", body, format="json")
@@ -24,3 +29,19 @@ def patch(client: APIClient, path: str, body: Any) -> Response:
 def post(client: APIClient, path: str, body: Any) -> Response:
     """POST to a path below /api/."""
     return client.post(f"/api/{path}", body, format="json")
+
+
+def read_pages(client: APIClient, path: str, **query: Any) -> list[Response]:
+    """Every page, each begun where the one before ended."""
+    pages: list[Response] = []
+    mark = None
+    while not pages or mark is not None:
+        page = get(client, path, **(query if mark is None else {**query, "after": mark}))
+        assert page.status_code == 200, page.data
+        pages.append(page)
+        mark = page.data["next_after"]
+    return pages
+
+
+def found_ids(pages: list[Response]) -> list[int]:
+    return [message["id"] for page in pages for message in page.data["messages"]]

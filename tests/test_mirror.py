@@ -25,7 +25,16 @@ OWN = {
         "group_pictures",
         "group_views",
     },
-    "queues": {"floors", "memory", "settings"},
+    "queues": {
+        "floors",
+        "memory",
+        "settings",
+        "lookups",
+        "queue_api",
+        "queue_serializers",
+        "letter_api",
+        "letter_serializers",
+    },
 }
 
 
