@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
 from mqsite.models import AuditEntry
@@ -214,7 +215,7 @@ def test_whoever_sent_a_command_may_ask_what_became_of_it(sales: APIClient) -> N
         ("post", "purge/", {"state": "all"}, "purges"),
     ],
 )
-def test_only_the_owner_looks_at_messages_and_takes_them_away(
+def test_only_the_owner_or_an_operator_looks_at_messages_and_takes_them_away(
     sales: APIClient, method: str, path: str, body: dict[str, Any], verb: str
 ) -> None:
     services.send("bookings", 1)
@@ -224,4 +225,11 @@ def test_only_the_owner_looks_at_messages_and_takes_them_away(
     missing = getattr(sales, method)(f"/api/queues/nowhere/{path}", body, format="json")
     assert (missing.status_code, missing.data["code"]) == (404, "queue_not_found")
     assert Message.objects.count() == 1
+    operator = APIClient()
+    operator.force_authenticate(User.objects.create_superuser("ann"))
+    assert getattr(operator, method)(f"{QUEUE}{path}", body, format="json").status_code == 200
+    assert set(AuditEntry.objects.values_list("actor", flat=True)) <= {"ann"}
+
+
+def test_outcomes_are_of_a_queue_that_is_there() -> None:
     assert client_of("web").get("/api/queues/nowhere/outcomes/", {"id": 1}).status_code == 404
