@@ -56,14 +56,6 @@ def count_messages(names: Sequence[str], *, using: str = "default") -> dict[str,
     return {found[d.queue_id]: _counts(d) for d in _depths(list(found), using=using)}
 
 
-def peek(queue: str, state: str, *, limit: int, using: str = "default") -> list[rows.Message]:
-    """The first messages in a state, in the order of their cards. They stay as they are."""
-    found = require_queue(queue, using=using)
-    cards = store.cards([found.id], limit=limit, detail_characters=0, using=using)
-    ids = [card.id for card in cards if STATES[Message.State(card.state)] == state]
-    return sorted(store.peek(queue, ids, using=using), key=lambda message: ids.index(message.id))
-
-
 def find_outcomes(
     queue: str, *, id: int | None = None, correlation_id: str | None = None, limit: int = 100, using: str = "default"
 ) -> list[rows.Outcome]:

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from mqsite import sql
 from queues import selectors, services
 from queues.declarations import Queue
-from queues.models import Lease, Message
+from queues.models import Message
 from queues.services import NewMessage
 from tests.queues.conftest import Receive, sent_id, sent_ids
 
@@ -114,13 +114,3 @@ def test_the_overview_takes_as_many_statements_for_many_queues_as_for_one(
     with CaptureQueriesContext(connection) as orm:
         selectors.overview()
     assert (len(statements), len(orm)) == (2, 1)
-
-
-def test_peeking_leaves_a_message_as_it_is(bookings: Queue, receive: Receive) -> None:
-    ids = sent_ids(bookings, [NewMessage("a"), NewMessage("b", priority=1), NewMessage("c")])
-    assert [(m.id, m.text) for m in selectors.peek("bookings", "ready", limit=2)] == [(ids[1], "b"), (ids[0], "a")]
-    assert selectors.peek("bookings", "dead", limit=2) == []
-    lease = receive(1)
-    (held,) = selectors.peek("bookings", "leased", limit=2)
-    assert (held.id, held.lease, held.receives) == (ids[1], lease.token, 1)
-    assert Lease.objects.count() == 1
