@@ -73,6 +73,7 @@ def test_a_dead_letter_queue_lists_its_own_dead_and_what_was_sent_there_to_lie(s
     pages = read_pages(sales, "/api/queues/lost/dead-letters/", limit=1)
     found = [m for page in pages for m in page.data["messages"]]
     assert [m["id"] for m in found] == [*first, *theirs]
+    assert sum(page.data["scanned"] for page in pages) == 3
     assert [(m["state"], m["source"]) for m in found] == [("dead", None), ("ready", "bookings"), ("dead", "bookings")]
 
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
 from mqsite.models import AuditEntry
-from queues import services
+from queues import selectors, services
 from queues.models import Message
 from queues.services import NewMessage
 from tests.queues.conftest import sent_id, sent_ids
@@ -110,6 +110,21 @@ def test_a_question_that_is_wrong_is_named(sales: APIClient, path: str, query: d
     refused = sales.get(f"{QUEUE}{path}", query)
     assert refused.status_code == 400, refused.data
     assert said in str(refused.data.get("fields") or refused.data["message"])
+
+
+def test_what_moves_on_between_the_search_and_the_look_is_left_out(
+    sales: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = sent_ids("bookings", [NewMessage(n) for n in range(2)])
+    search_ids = selectors.search_ids
+
+    def receive_meanwhile(*args: Any, **kwargs: Any) -> Any:
+        found = search_ids(*args, **kwargs)
+        services.receive("bookings", holder="w", boundary="sales", max_messages=1)
+        return found
+
+    monkeypatch.setattr(selectors, "search_ids", receive_meanwhile)
+    assert found_ids([get(sales, MESSAGES)]) == ids[1:]
 
 
 def test_a_page_whose_mark_has_moved_on_is_a_conflict(sales: APIClient) -> None:
