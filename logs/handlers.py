@@ -1,15 +1,17 @@
-"""Which function handles the records of a topic for a group."""
+"""Which function handles the records of a topic for a group, and how."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from logs.declarations import Group, Topic
-from logs.rows import Record
 from logs.selectors import handled_name
+from mqsite.errors import Invalid
+from mqsite.handling import TRANSACTION, Handler, Options, name_of, read_options
 from mqsite.registry import Registry
+from mqsite.retry import Retry
 
-Handler = Callable[[Record], object]
+BLOCK, PARK = FAILURES = ("block", "park")
 
 
 class Reads(NamedTuple):
@@ -26,21 +28,61 @@ class Subscription:
     group: Group
     topic: str
     handler: Handler
+    options: Options
+    on_failure: str
+
+    @property
+    def retry(self) -> Retry:
+        return self.options.retry or Retry()
+
+    @property
+    def limit_name(self) -> str:
+        """Its limits count by this, also for several topics."""
+        return f"logs:{self.group}:{self}"
+
+    def __str__(self) -> str:
+        return name_of(self.handler)
 
 
 subscriptions: Registry[Reads, Subscription] = Registry("Handler of")
 
 
-def subscribe(group: Group, *topics: Topic | str) -> Callable[[Handler], Handler]:
-    """Make the function the group's handler of these topics.
+def subscribe(
+    group: Group,
+    *topics: Topic | str,
+    delivery: str = TRANSACTION,
+    batch: bool | int = False,
+    retry: Retry | None = None,
+    on_failure: str = BLOCK,
+    concurrency: int | None = None,
+    rate: float | None = None,
+    seconds: float | None = None,
+) -> Callable[[Handler], Handler]:
+    """Make the function, plain or async, the group's handler of these topics. In order per partition.
 
-    It is called with one Record at a time, in order per partition. What it writes to the
-    database and the commit of the offset are one transaction.
+    It gets one Record at a time, or a list of them with `batch`: up to so many, True for up to MAX_BATCH.
+    `delivery`: "transaction" commits the offset with what the handler writes to the database, "at_least_once" after
+    it, outside of a transaction, "at_most_once" before it.
+    `on_failure`: "block" keeps the order and tries again, for ever or until `retry.attempts` are used up; "park"
+    then sets the record aside and goes on.
+    Limits over all workers: `concurrency` partitions at the same time, `rate` records a second; `seconds` of one call.
     """
+    if on_failure not in FAILURES:
+        raise Invalid(reason=f"on_failure is {on_failure!r}; allowed are {', '.join(FAILURES)}.")
 
     def register(handler: Handler) -> Handler:
+        options = read_options(
+            handler,
+            delivery=delivery,
+            batch=batch,
+            retry=retry,
+            concurrency=concurrency,
+            rate=rate,
+            seconds=seconds,
+        )
         for topic in topics:
-            subscriptions.add(Reads(group.name, str(topic)), Subscription(group, str(topic), handler))
+            subscription = Subscription(group, str(topic), handler, options, on_failure)
+            subscriptions.add(Reads(group.name, str(topic)), subscription)
         return handler
 
     return register

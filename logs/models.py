@@ -5,6 +5,7 @@ import uuid
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from mqsite.models import NAME_RULE, Boundary
@@ -298,6 +299,47 @@ class LagSample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.lag} at {self.at}"
+
+
+class ParkedRecord(models.Model):
+    """A group's own dead letter: a record its handler could not do, set aside so that the group could go on. A copy,
+    which retention cannot take."""
+
+    class Reason(models.TextChoices):
+        ATTEMPTS = "attempts", "it failed each time"
+        PERMANENT = "permanent", "its error is one that no retry can help"
+        REJECTED = "rejected", "the handler rejected it"
+        FAILED = "failed", "it failed, and is never called twice"
+
+    group = models.ForeignKey(ConsumerGroup, on_delete=models.CASCADE, related_name="parked", db_index=False)
+    topic = models.CharField(max_length=249)
+    partition = models.PositiveIntegerField()
+    offset = models.BigIntegerField()
+    timestamp = models.DateTimeField()
+    key = models.BinaryField(null=True)
+    value = models.BinaryField(null=True)
+    headers = models.TextField(null=True)  # noqa: DJ001  as in the log
+    content_type = models.TextField(null=True)  # noqa: DJ001
+    reason = models.CharField(max_length=9, choices=Reason.choices)
+    detail = models.TextField(blank=True, default="")  # the error with its traceback
+    attempts = models.PositiveIntegerField()
+    parked_at = models.DateTimeField(db_default=Now())
+    retry_asked_at = models.DateTimeField(null=True)  # a worker of the group shall try again
+    retry_asked_by = models.CharField(max_length=249, blank=True, default="")
+
+    class Meta:
+        db_table = "logs_parked"
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["group", "topic", "partition", "offset"], name="logs_parked_once")
+        ]
+        indexes = [
+            models.Index(fields=["group", "id"], name="logs_parked_group"),
+            models.Index(fields=["group", "id"], name="logs_parked_asked", condition=Q(retry_asked_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}@{self.offset} of {self.group}"
 
 
 class Commit(models.Model):

@@ -229,8 +229,14 @@ def _say_stuck(partition: Any, position: Any, payload_free: bool) -> tuple[str, 
     return (
         f"Partition {partition['number']} stands still at offset {failing['offset']:,}.",
         f"That record has failed {say_counted(failing['attempts'], 'time')}{error}, "
-        f"next try in {say_wait(failing['retry_in'])}. "
+        f"{_say_next_try(failing['retry_in'])}. "
         f"{say_counted(waiting, 'record waits', 'records wait')} behind it.",
+    )
+
+
+def _say_next_try(seconds: float | None) -> str:
+    return (
+        "and is not tried again until somebody asks for it" if seconds is None else f"next try in {say_wait(seconds)}"
     )
 
 

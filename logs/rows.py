@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from mqsite.arrays import ByteaArray, Int8Array
-from mqsite.payloads import as_text
+from mqsite.payloads import as_text, decode
 
 
 class Record(NamedTuple):
@@ -35,6 +35,15 @@ class Record(NamedTuple):
     @property
     def key_text(self) -> str | None:
         return as_text(self.key)
+
+    @property
+    def cause_id(self) -> str:
+        """What follows from this record names it so: `orders-3@812`."""
+        return f"{self.topic}-{self.partition}@{self.offset}"
+
+    def decode(self) -> Any:
+        """The value as its content type says: text, parsed JSON, else the bytes. ValueError if it is neither."""
+        return decode(self.value, self.content_type)
 
     def json(self) -> Any:
         """The value parsed as JSON."""
@@ -190,6 +199,7 @@ class Position(NamedTuple):
     attempts: int
     error: str
     retry_in: float | None
+    is_blocked: bool | None  # it is not tried again by itself
 
 
 class Lag(NamedTuple):

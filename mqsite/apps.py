@@ -8,4 +8,6 @@ class MqsiteConfig(AppConfig):
     verbose_name = "mqsite"
 
     def ready(self) -> None:
-        from mqsite import celery, checks, converters  # noqa: F401
+        from mqsite import celery, checks, converters, limits, workers  # noqa: F401
+
+        workers.register(renew=limits.keep_slots)

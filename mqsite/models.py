@@ -60,6 +60,32 @@ class AuditEntry(models.Model):
         return f"{self.actor} {self.action} {self.subject}"
 
 
+class HandlerSlot(models.Model):
+    """One of the calls of a handler that may run at the same time, taken by a worker that is heard of."""
+
+    pk = models.CompositePrimaryKey("handler", "number")
+    handler = models.CharField(max_length=1_000)
+    number = models.IntegerField()
+    token = models.UUIDField()
+    worker = models.CharField(max_length=249)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.handler} {self.number}"
+
+
+class HandlerRate(models.Model):
+    """How many records or messages a handler may still get: a bucket that fills by its rate."""
+
+    handler = models.CharField(max_length=1_000, primary_key=True)
+    tokens = models.FloatField()
+    at = models.DateTimeField()
+    granted = models.FloatField()  # by the last statement, which answers it
+
+    def __str__(self) -> str:
+        return self.handler
+
+
 class WorkerProcess(models.Model):
     """A process that consumes. It holds partitions and leases under its name while it is heard of."""
 
@@ -69,6 +95,11 @@ class WorkerProcess(models.Model):
     handles = ArrayField(
         models.CharField(max_length=249), default=list
     )  # "logs:billing": it runs that group's handlers
+    working_on = ArrayField(models.CharField(max_length=600), default=list)
+    handled = models.BigIntegerField(default=0)  # records and messages, since it started
+    handled_last_minute = models.BigIntegerField(default=0)
+    last_error = models.TextField(blank=True, default="")
+    failed_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["name"]

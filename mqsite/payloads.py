@@ -1,6 +1,7 @@
 """Payloads are bytes the user owns. Here a Python value becomes bytes, and bytes become text to show."""
 
 import base64
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,6 +65,18 @@ def end_of_text(text: str, most: int) -> str:
 def load_json(data: bytes | str) -> Any:
     """Parsed JSON with every number exactly as it was written: whole ones as int, others as Decimal."""
     return simplejson.loads(data, use_decimal=True)
+
+
+def decode(data: bytes | None, content_type: str | None) -> Any:
+    """`data` as its content type says: text as str, JSON parsed, anything else the bytes; ValueError if it is not
+    what it claims to be. Parameters such as a charset of UTF-8 are passed over, any other charset is bytes."""
+    kind, _, parameters = (content_type or "").lower().partition(";")
+    kind, charset = kind.strip(), parameters.partition("charset=")[2].strip(' "')
+    if data is None or charset not in ("", "utf-8", "us-ascii"):
+        return data
+    if kind == JSON or kind.endswith("+json"):
+        return json.loads(data)
+    return data.decode() if kind.startswith("text/") else data
 
 
 def encode_key(key: str | bytes | None) -> bytes | None:

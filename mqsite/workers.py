@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connection, connections
 from django.db.models.functions import Now
 
+from mqsite import activity
 from mqsite.models import WorkerProcess
 
 logger = logging.getLogger(__name__)
@@ -49,11 +50,12 @@ def stop_soon() -> None:
     _stopping[0] = 1
 
 
-def register(*, renew: Job, sweep: Job, handles: Callable[[], Iterable[str]]) -> None:
-    """Called once by each half at start-up. `handles`: names of what this process has handlers for."""
+def register(*, renew: Job, sweep: Job | None = None, handles: Callable[[], Iterable[str]] = tuple) -> None:
+    """Called at start-up by each that has work here. `handles`: names of what this process has handlers for."""
     _renewals.append(renew)
-    _sweeps.append(sweep)
     _handles.append(handles)
+    if sweep is not None:
+        _sweeps.append(sweep)
 
 
 def name() -> str:
@@ -69,7 +71,8 @@ def _name_of(pid: int) -> str:
 def beat() -> None:
     """Say that this process is alive and keep what it holds."""
     handled = sorted(name for each in _handles for name in each())
-    WorkerProcess.objects.update_or_create(name=name(), defaults={"seen_at": Now(), "handles": handled})
+    told = {"seen_at": Now(), "handles": handled, **activity.tell()}
+    WorkerProcess.objects.update_or_create(name=name(), defaults=told)
     for renew in _renewals:
         renew()
 

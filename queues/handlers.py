@@ -1,17 +1,18 @@
-"""Which function handles the messages of a queue."""
+"""Which function handles the messages of a queue, and how."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
-from mqsite.errors import Invalid
+from asgiref.sync import sync_to_async
+
+from mqsite.handling import TRANSACTION, Handler, Options, name_of, read_options
 from mqsite.registry import Registry
+from mqsite.retry import Retry
+from queues import services
 from queues.declarations import Queue
 from queues.rows import Message
-
-Handler = Callable[[Message], object]
-
-
-TRANSACTION, AT_LEAST_ONCE = "transaction", "at_least_once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,28 +21,77 @@ class Handled:
 
     queue: Queue
     handler: Handler
-    delivery: str = TRANSACTION
+    options: Options
+
+    @property
+    def call(self) -> Handler:
+        """The handler; what it returns for a request is the reply. A batch answers by hand."""
+        return self.handler if self.options.batch else _answering(self.handler)
+
+    @property
+    def limit_name(self) -> str:
+        """Its limits count by this."""
+        return f"queues:{self.queue}"
+
+    def __str__(self) -> str:
+        return name_of(self.handler)
 
 
 handled: Registry[str, Handled] = Registry("Handler of")
 
 
-def handle(queue: Queue, *, delivery: str = TRANSACTION) -> Callable[[Handler], Handler]:
-    """Make the function the handler of the queue.
+def handle(
+    queue: Queue,
+    *,
+    delivery: str = TRANSACTION,
+    batch: bool | int = False,
+    retry: Retry | None = None,
+    concurrency: int | None = None,
+    rate: float | None = None,
+    seconds: float | None = None,
+) -> Callable[[Handler], Handler]:
+    """Make the function, plain or async, the handler of the queue.
 
-    It is called with one Message at a time. By default what it writes to the database and the ack are one
-    transaction, which several messages share, each with a savepoint of its own: a failure undoes its own message's
-    writes only. With delivery="at_least_once" it runs outside of a transaction, under a lease that is kept as long
-    as it works, and is acknowledged afterwards: for what is slow, and for effects outside of the database.
+    It gets one Message at a time, or a list of them with `batch`: up to so many, True for up to MAX_BATCH.
+    `delivery`: "transaction" acknowledges with what the handler writes to the database, "at_least_once" after it,
+    outside of a transaction, under a lease that is kept as long as it works, "at_most_once" before it.
+    `retry` stands in place of the queue's max_receives and back-off.
+    What it returns for a `request` is the reply.
+    Limits over all workers: `concurrency` calls at the same time, `rate` messages a second; `seconds` of one call.
     """
-    if delivery not in (TRANSACTION, AT_LEAST_ONCE):
-        raise Invalid(reason=f"delivery is {delivery!r}; allowed are {TRANSACTION!r} and {AT_LEAST_ONCE!r}.")
 
     def register(handler: Handler) -> Handler:
-        handled.add(queue.name, Handled(queue, handler, delivery))
+        options = read_options(
+            handler,
+            delivery=delivery,
+            batch=batch,
+            retry=retry,
+            concurrency=concurrency,
+            rate=rate,
+            seconds=seconds,
+        )
+        handled.add(queue.name, Handled(queue, handler, options))
         return handler
 
     return register
+
+
+def _answering(handler: Handler) -> Handler:
+    if inspect.iscoroutinefunction(handler):
+
+        @wraps(handler)
+        async def handle_async(message: Message) -> None:
+            result = await handler(message)
+            if services.wants_reply(message):
+                await sync_to_async(services.reply_to)(message, result)
+
+        return handle_async
+
+    @wraps(handler)
+    def handle_one(message: Message) -> None:
+        services.reply_to(message, handler(message))
+
+    return handle_one
 
 
 def is_handled(queue: str) -> bool:

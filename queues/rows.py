@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from mqsite.payloads import as_text
+from mqsite.payloads import as_text, decode
 
 
 class Message(NamedTuple):
@@ -35,6 +35,15 @@ class Message(NamedTuple):
     def text(self) -> str | None:
         """The payload as text, or in hex where it is not UTF-8."""
         return as_text(self.payload)
+
+    @property
+    def cause_id(self) -> str:
+        """What follows from this message names it so."""
+        return str(self.id)
+
+    def decode(self) -> Any:
+        """The payload as its content type says: text, parsed JSON, else the bytes. ValueError if it is neither."""
+        return decode(self.payload, self.content_type)
 
     def json(self) -> Any:
         """The payload parsed as JSON."""

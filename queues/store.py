@@ -192,10 +192,13 @@ def nack(
     *,
     delays: Sequence[float | None],
     errors: Sequence[str],
+    most: int | None = None,
     queue: str,
     using: str,
 ) -> list[Moved]:
-    """Give back, each after its delay in seconds; NaN is the queue's back-off, None for all rejects."""
+    """Give back, each after its delay in seconds; NaN is the queue's back-off, None for all rejects.
+
+    `most`: dead after so many receives, None: the queue's max_receives."""
     reason = "rejected" if None in delays else "retry"
     rows = _run(
         "nack",
@@ -205,6 +208,7 @@ def nack(
         delays=list(delays),
         errors=list(errors),
         reason=reason,
+        most=most,
         queue=queue,
     )
     return [Moved(*row) for row in rows]
@@ -282,10 +286,12 @@ def ack_taken(ids: Sequence[int], *, by: str, using: str) -> list[Named]:
     return [Named(*row) for row in _run("ack_taken", using, ids=list(ids), by=by)]
 
 
-def nack_taken(ids: Sequence[int], *, delay: float | None, error: str, using: str) -> list[Moved]:
+def nack_taken(
+    ids: Sequence[int], *, delay: float | None, error: str, most: int | None = None, using: str
+) -> list[Moved]:
     reason = "rejected" if delay is None else "retry"
     delays, errors = [delay] * len(ids), [error] * len(ids)
-    rows = _run("nack_taken", using, ids=list(ids), delays=delays, errors=errors, reason=reason)
+    rows = _run("nack_taken", using, ids=list(ids), delays=delays, errors=errors, reason=reason, most=most)
     return [Moved(*row) for row in rows]
 
 

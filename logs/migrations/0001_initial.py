@@ -451,6 +451,61 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("group", "name"), name="logs_member_once")],
             },
         ),
+        migrations.CreateModel(
+            name="ParkedRecord",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("topic", models.CharField(max_length=249)),
+                ("partition", models.PositiveIntegerField()),
+                ("offset", models.BigIntegerField()),
+                ("timestamp", models.DateTimeField()),
+                ("key", models.BinaryField(null=True)),
+                ("value", models.BinaryField(null=True)),
+                ("headers", models.TextField(null=True)),
+                ("content_type", models.TextField(null=True)),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("attempts", "it failed each time"),
+                            ("permanent", "its error is one that no retry can help"),
+                            ("rejected", "the handler rejected it"),
+                            ("failed", "it failed, and is never called twice"),
+                        ],
+                        max_length=9,
+                    ),
+                ),
+                ("detail", models.TextField(blank=True, default="")),
+                ("attempts", models.PositiveIntegerField()),
+                ("parked_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("retry_asked_at", models.DateTimeField(null=True)),
+                ("retry_asked_by", models.CharField(blank=True, default="", max_length=249)),
+                (
+                    "group",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="parked",
+                        to="logs.consumergroup",
+                    ),
+                ),
+            ],
+            options={
+                "db_table": "logs_parked",
+                "ordering": ["id"],
+                "indexes": [
+                    models.Index(fields=["group", "id"], name="logs_parked_group"),
+                    models.Index(
+                        condition=models.Q(("retry_asked_at__isnull", False)),
+                        fields=["group", "id"],
+                        name="logs_parked_asked",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("group", "topic", "partition", "offset"), name="logs_parked_once")
+                ],
+            },
+        ),
         migrations.AddConstraint(
             model_name="grouppartition",
             constraint=models.UniqueConstraint(fields=("group", "partition"), name="logs_group_partition_once"),

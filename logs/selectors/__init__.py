@@ -26,6 +26,7 @@ from logs.selectors.groups import (
     plan_shares,
     require_group,
 )
+from logs.selectors.parked import count_parked, find_asked, list_parked, parked_record
 from logs.selectors.pauses import count_paused, find_pauses
 from logs.selectors.topics import (
     MAX_FOUND_RECORDS,
@@ -53,6 +54,7 @@ __all__ = [
     "bounds",
     "choose_partitions",
     "committed_offsets",
+    "count_parked",
     "count_paused",
     "describe_group",
     "describe_topic",
@@ -60,6 +62,7 @@ __all__ = [
     "drift",
     "explain_fencing",
     "find_active",
+    "find_asked",
     "find_behind",
     "find_by_key",
     "find_group_partition",
@@ -78,9 +81,11 @@ __all__ = [
     "is_settled",
     "lag_history",
     "list_members",
+    "list_parked",
     "newest_records",
     "out_of_range",
     "overview",
+    "parked_record",
     "partition_bounds",
     "paused_among",
     "plan_shares",

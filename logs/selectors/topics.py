@@ -251,7 +251,7 @@ def _failing(row: rows.Position) -> dict[str, Any] | None:
         "offset": row.failing_offset,
         "attempts": row.attempts,
         "error": row.error,
-        "retry_in": max(0.0, row.retry_in or 0.0),
+        "retry_in": None if row.is_blocked else max(0.0, row.retry_in or 0.0),
     }
 
 

@@ -28,7 +28,8 @@ from logs.services.members import (
     resume_member,
     sync_member,
 )
-from logs.services.pausing import pause_group, resume_group
+from logs.services.parking import begin_parked, drop_parked, end_parked, fail_parked, park, retry_parked, take_parked
+from logs.services.pausing import pause_group, resume_group, retry_blocked
 from logs.services.publishing import NewRecord, Published, publish, publish_many
 from logs.services.reading import fetch, fetch_assigned, read_records
 from logs.services.reset_plans import ResetPlan, plan_reset, plan_undo
@@ -70,6 +71,7 @@ __all__ = [
     "apply_retention",
     "assign_published",
     "begin_batch",
+    "begin_parked",
     "change_topic",
     "commit_checked",
     "commit_offset",
@@ -83,8 +85,11 @@ __all__ = [
     "delete_offsets",
     "delete_records",
     "delete_topic",
+    "drop_parked",
+    "end_parked",
     "erase_key",
     "execute_reset",
+    "fail_parked",
     "fenced",
     "fetch",
     "fetch_assigned",
@@ -93,6 +98,7 @@ __all__ = [
     "join_group",
     "keep_member",
     "leave_group",
+    "park",
     "pause_group",
     "plan_reset",
     "plan_undo",
@@ -106,6 +112,8 @@ __all__ = [
     "reset_offsets",
     "resume_group",
     "resume_member",
+    "retry_blocked",
+    "retry_parked",
     "run_upkeep",
     "sample_lag",
     "subscribe_declared",
@@ -113,5 +121,6 @@ __all__ = [
     "sweep_commits",
     "sweep_producer_ids",
     "sync_member",
+    "take_parked",
     "thin_history",
 ]

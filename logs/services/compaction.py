@@ -5,6 +5,7 @@ import hashlib
 from django.db import transaction
 
 from logs import metadata, store
+from logs.models import ParkedRecord
 from mqsite.audit import record_action
 from mqsite.errors import Invalid
 from mqsite.payloads import encode_key
@@ -41,6 +42,8 @@ def erase_key(topic: str, key: str | bytes, *, actor: str, reason: str = "", usi
     with transaction.atomic(using=using, durable=True):
         ids = metadata.locate_topic(topic, using=using).partition_ids
         erased, segments = store.erase_key(ids, wanted, using=using)
+        # What groups have parked are copies.
+        ParkedRecord.objects.using(using).filter(topic=topic, key=wanted).update(value=None, headers=None)
         facts = {"key_sha256": hashlib.sha256(wanted).hexdigest(), "records": erased}
         record_action(actor=actor, action="erase key", subject=topic, reason=reason, facts=facts, using=using)
     if erased and not in_transaction(using):

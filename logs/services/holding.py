@@ -314,9 +314,9 @@ def check_metadata(metadata: str | None) -> None:
 
 
 def record_failure(
-    assignment: Assignment, offset: int, *, error: str, retry_seconds: float, using: str = "default"
+    assignment: Assignment, offset: int, *, error: str, retry_seconds: float | None, using: str = "default"
 ) -> None:
-    """Note that the record at `offset` failed, and let go until it is tried again."""
+    """Note that the record at `offset` failed, and let go until it is tried again; None: until somebody says so."""
     store.record_failure(
         assignment.group_partition_id,
         epoch=assignment.epoch,

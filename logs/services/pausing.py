@@ -62,6 +62,29 @@ def resume_group(
         _announce(group, chosen, using=using)
 
 
+def retry_blocked(
+    group: str,
+    *,
+    actor: str,
+    topic: str | None = None,
+    partitions: Sequence[int] | None = None,
+    reason: str = "",
+    using: str = "default",
+) -> int:
+    """Try failing records again at once, with their attempts counted anew, also where they were used up; how many
+    partitions that is."""
+    chosen = selectors.choose_partitions(group, topic=topic, partitions=partitions, using=using)
+    with transaction.atomic(using=using):
+        failing = GroupPartition.objects.using(using).filter(
+            id__in=[row.group_partition_id for row in chosen], failing_offset__isnull=False
+        )
+        count = failing.update(retry_at=None, attempts=0, failing_offset=None)
+        facts = {"topic": topic, "partitions": None if partitions is None else list(partitions)}
+        record_action(actor=actor, action="retry blocked", subject=group, reason=reason, facts=facts, using=using)
+        _announce(group, chosen, using=using)
+    return count
+
+
 def _wait_until_still(group: ConsumerGroup, ids: set[int], *, actor: str, seconds: float, using: str) -> None:
     deadline = time.monotonic() + seconds
     _wait_for_acquisitions(ids, using=using)

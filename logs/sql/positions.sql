@@ -10,7 +10,8 @@ SELECT e.topic_id, e.number, e.log_start, e.log_end, e.bytes, c.name, n.committe
        extract(epoch FROM clock_timestamp() - oldest."timestamp")::float8 AS lag_seconds,
        CASE WHEN g.expires_at > clock_timestamp() THEN g.owner END AS owner, g.epoch,
        g.paused_at IS NOT NULL OR c.paused_at IS NOT NULL, g.failing_offset, g.attempts, g.error,
-       extract(epoch FROM g.retry_at - clock_timestamp())::float8 AS retry_in
+       CASE WHEN g.retry_at < '9999-12-31' THEN extract(epoch FROM g.retry_at - clock_timestamp())::float8 END AS retry_in,
+       g.retry_at = '9999-12-31' AS is_blocked
 FROM ends e
 LEFT JOIN logs_group_partition g ON g.partition_id = e.id AND g.group_id = coalesce(%(group_id)s::int, g.group_id)
 LEFT JOIN logs_consumergroup c ON c.id = g.group_id

@@ -98,7 +98,7 @@ def keep_groups(group_ids: Sequence[int], *, using: str) -> list[int]:
 
 
 def record_failure(
-    group_partition_id: int, *, epoch: int, offset: int, error: str, retry_seconds: float, using: str
+    group_partition_id: int, *, epoch: int, offset: int, error: str, retry_seconds: float | None, using: str
 ) -> int | None:
     """How often the record has failed by now; None = fenced."""
     rows = run(

@@ -68,11 +68,46 @@ class Migration(migrations.Migration):
                         base_field=models.CharField(max_length=249), default=list, size=None
                     ),
                 ),
+                (
+                    "working_on",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=600), default=list, size=None
+                    ),
+                ),
+                ("handled", models.BigIntegerField(default=0)),
+                ("handled_last_minute", models.BigIntegerField(default=0)),
+                ("last_error", models.TextField(blank=True, default="")),
+                ("failed_at", models.DateTimeField(null=True)),
             ],
             options={
                 "verbose_name_plural": "worker processes",
                 "ordering": ["name"],
             },
+        ),
+        migrations.CreateModel(
+            name="HandlerSlot",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "handler", "number", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("handler", models.CharField(max_length=1000)),
+                ("number", models.IntegerField()),
+                ("token", models.UUIDField()),
+                ("worker", models.CharField(max_length=249)),
+                ("seen_at", models.DateTimeField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="HandlerRate",
+            fields=[
+                ("handler", models.CharField(max_length=1000, primary_key=True, serialize=False)),
+                ("tokens", models.FloatField()),
+                ("at", models.DateTimeField()),
+                ("granted", models.FloatField()),
+            ],
         ),
         migrations.CreateModel(
             name="ApiKey",

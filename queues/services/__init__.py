@@ -5,19 +5,19 @@ from queues.services.deadletters import KEPT, cancel_redrive, redrive, redrive_e
 from queues.services.queues import alter_queue, create_queue, delete_queue, pause_queue, resume_queue
 from queues.services.receiving import ack, ack_handled, extend, give_back, nack, receive, reject, renew_leases
 from queues.services.removing import cancel, expire, purge
-from queues.services.replies import Request, call, find_reply, reply_to, request
+from queues.services.replies import Request, call, find_reply, reply_to, request, wants_reply
 from queues.services.sending import NewMessage, send, send_many
 from queues.services.taking import (
     ack_taken,
     begin_handling,
     charge,
     end_handling,
-    fail_taken,
     keep_handling,
     let_go,
     nack_taken,
     reject_taken,
     take,
+    take_again,
 )
 from queues.services.upkeep import (
     create_declared,
@@ -52,7 +52,6 @@ __all__ = [
     "end_handling",
     "expire",
     "extend",
-    "fail_taken",
     "find_reply",
     "forget_dedup",
     "forget_outcomes",
@@ -80,5 +79,7 @@ __all__ = [
     "send_many",
     "start_redrive",
     "take",
+    "take_again",
+    "wants_reply",
     "work_redrives",
 ]

@@ -134,18 +134,19 @@ def nack(
     *,
     queue: Queue | str,
     delay_seconds: float | None = None,
+    max_receives: int | None = None,
     error: str = "",
     using: str = "default",
 ) -> list[int]:
     """Give back to be received again after a delay (None: the queue's back-off, 0: at once), or to the dead letters
-    after too many receives.
+    after too many receives: `max_receives`, None: the queue's.
 
     Answers the ids whose lease was lost, for which nothing changed.
     """
     delay = math.nan
     if delay_seconds is not None:
         delay = require_seconds("delay_seconds", delay_seconds, least=0.0, most=MAX_DELAY_SECONDS)
-    return _nack(token, _require_ids(ids), delay, error, str(queue), using)
+    return _nack(token, _require_ids(ids), delay, error, str(queue), using, most=max_receives)
 
 
 def reject(
@@ -193,9 +194,19 @@ def _ack(token: UUID, ids: list[int], queue: str, using: str) -> list[int]:
     return _missing(ids, [m.id for m in acked])
 
 
-def _nack(token: UUID, ids: list[int], delay: float | None, error: str, queue: str, using: str) -> list[int]:
+def _nack(
+    token: UUID,
+    ids: list[int],
+    delay: float | None,
+    error: str,
+    queue: str,
+    using: str,
+    *,
+    most: int | None = None,
+) -> list[int]:
     said = end_of_text(error, MAX_ERROR_CHARACTERS)
-    moved = store.nack(token, ids, delays=[delay] * len(ids), errors=[said] * len(ids), queue=queue, using=using)
+    delays, errors = [delay] * len(ids), [said] * len(ids)
+    moved = store.nack(token, ids, delays=delays, errors=errors, most=most, queue=queue, using=using)
     announce_moved(moved, using=using)
     return _missing(ids, [m.id for m in moved])
 

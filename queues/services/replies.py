@@ -90,12 +90,17 @@ def call(queue: Queue | str, payload: Any, *, reply_seconds: float = 30.0, **opt
     return reply
 
 
+def wants_reply(message: rows.Message) -> bool:
+    """Whether the message says so; perhaps nobody waits any more."""
+    return message.raw_headers is not None and REPLY_TO in message.raw_headers
+
+
 def reply_to(message: rows.Message, value: Any, *, content_type: str | None = None, using: str = "default") -> bool:
     """Answer the request a message carries, in the transaction that acknowledges it; whether anybody still waits.
 
     Nothing happens where no reply is wanted. `value`: bytes, text, anything JSON can say, or None.
     """
-    if message.raw_headers is None or REPLY_TO not in message.raw_headers:
+    if message.raw_headers is None or not wants_reply(message):
         return False
     data, kind = encode(value, content_type)
     if data is not None and len(data) > MAX_PAYLOAD_BYTES:

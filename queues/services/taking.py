@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from django.conf import settings
-from django.db import transaction
 
 from mqsite import beside, workers
 from mqsite.announce import announce
@@ -86,14 +85,21 @@ def ack_taken(messages: Sequence[rows.Message], *, using: str = "default") -> No
 
 
 def nack_taken(
-    message: rows.Message, *, delay_seconds: float | None = None, error: str = "", using: str = "default"
+    message: rows.Message,
+    *,
+    delay_seconds: float | None = None,
+    max_receives: int | None = None,
+    error: str = "",
+    using: str = "default",
 ) -> None:
-    """Give a taken message back with the commit, after a delay (None: the queue's back-off), and count the receive."""
+    """Give a taken message back with the commit, after a delay (None: the queue's back-off), and count the receive;
+    dead after `max_receives` (None: the queue's)."""
     delay = math.nan
     if delay_seconds is not None:
         delay = require_seconds("delay_seconds", delay_seconds, least=0.0, most=MAX_DELAY_SECONDS)
     said = end_of_text(error, MAX_ERROR_CHARACTERS)
-    announce_moved(store.nack_taken([message.id], delay=delay, error=said, using=using), using=using)
+    moved = store.nack_taken([message.id], delay=delay, error=said, most=max_receives, using=using)
+    announce_moved(moved, using=using)
 
 
 def reject_taken(message: rows.Message, *, error: str = "", using: str = "default") -> None:
@@ -102,11 +108,9 @@ def reject_taken(message: rows.Message, *, error: str = "", using: str = "defaul
     announce_moved(store.nack_taken([message.id], delay=None, error=said, using=using), using=using)
 
 
-def fail_taken(message: rows.Message, *, error: str, using: str = "default") -> None:
-    """Count a receive whose own transaction could not be committed."""
-    with transaction.atomic(using=using):
-        if store.take_one(message, using=using):
-            nack_taken(message, error=error, using=using)
+def take_again(message: rows.Message, *, using: str = "default") -> bool:
+    """Take the message once more, whose own transaction could not be committed; False: somebody else has it."""
+    return store.take_one(message, using=using)
 
 
 def charge(*, limit: int = CHARGE_WORKERS, using: str = "default") -> int:

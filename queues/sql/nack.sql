@@ -4,7 +4,7 @@ WITH l AS MATERIALIZED (
     WHERE l.id = %(token)s AND q.name = %(queue)s FOR UPDATE OF l
 ), moved AS MATERIALIZED (
     SELECT r.* FROM l CROSS JOIN LATERAL queues_return(
-        %(ids)b::bigint[], l.id, %(delays)b::float8[], %(errors)b::text[], %(reason)s, 0) r
+        %(ids)b::bigint[], l.id, %(delays)b::float8[], %(errors)b::text[], %(reason)s, 0, %(most)s::int) r
 ), ended AS (
     DELETE FROM queues_lease USING l WHERE queues_lease.id = l.id AND NOT EXISTS (
         SELECT FROM queues_message m

@@ -10,11 +10,12 @@ from django.db import connection
 
 from logs import consumer, selectors, services
 from logs.declarations import Group, groups
-from logs.handlers import Handler, Reads, subscribe, subscriptions
+from logs.handlers import Reads, subscribe, subscriptions
 from logs.models import GroupPartition
 from logs.rows import Record
 from logs.services import NewRecord
 from mqsite.errors import NotOwner
+from mqsite.handling import Handler
 from mqsite.models import AuditEntry
 from tests.concurrency import all_at_once, elsewhere, in_thread
 from tests.waiting import wait_until

@@ -5,12 +5,14 @@ from collections.abc import Callable
 import pytest
 from django.db import OperationalError, connection
 
+from mqsite import handling
 from mqsite.errors import Invalid
+from mqsite.handling import Handler
 from mqsite.models import AuditEntry
 from queues import consumer, selectors, services
 from queues.declarations import Queue
 from queues.errors import ConsumerNotOwner
-from queues.handlers import Handler, handle, handled
+from queues.handlers import handle, handled
 from queues.models import Lease, Message
 from queues.services import NewMessage
 from tests.concurrency import all_at_once, elsewhere
@@ -82,8 +84,11 @@ def test_poison_dies_with_its_traceback_and_its_neighbours_are_handled(handled_b
     assert written() == [0, 1, 3, 4]
 
 
-def test_a_lost_lease_ends_its_whole_batch_and_its_message_is_handled_again(bookings: Queue) -> None:
+def test_a_lost_lease_ends_its_whole_batch_and_its_message_is_handled_again(
+    bookings: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What lost its lease is in other hands already: no handler is started on it for nothing."""
+    monkeypatch.setattr(handling, "SETTLE_SECONDS", 0)
     seen: list[int] = []
 
     def steal_once() -> None:
@@ -121,7 +126,7 @@ def test_at_least_once_a_handler_runs_outside_of_a_transaction_and_its_failure_k
 
 def test_a_delivery_that_is_unknown_is_refused(bookings: Queue) -> None:
     with pytest.raises(Invalid, match="delivery is 'exactly_twice'"):
-        handle(bookings, delivery="exactly_twice")
+        handle(bookings, delivery="exactly_twice")(write)
 
 
 def test_many_workers_handle_each_message_once(handled_by: Callable[[Handler], None]) -> None:

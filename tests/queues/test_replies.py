@@ -8,10 +8,11 @@ import pytest
 from django.db import transaction
 
 from mqsite.errors import Invalid, PayloadTooLarge
+from mqsite.handling import AT_LEAST_ONCE, TRANSACTION, Handler
 from queues import consumer, selectors, services
 from queues.declarations import Queue
 from queues.errors import RequestFailed, RequestTimedOut
-from queues.handlers import AT_LEAST_ONCE, TRANSACTION, Handler, handle
+from queues.handlers import handle
 from queues.models import Message, Reply
 from queues.services.replies import REPLY_TO
 from tests.concurrency import in_thread
@@ -66,6 +67,18 @@ def test_a_reply_is_bytes_text_json_or_nothing(answering: Answering, result: obj
     reply = services.find_reply(asked.id)
     assert reply
     assert reply.text == text
+
+
+def test_an_async_handler_answers_in_its_transaction_as_well(answering: Answering) -> None:
+    async def double(message: services.Message) -> int:
+        return 2 * int(message.json())
+
+    answering(double)
+    asked = ask(21)
+    drain()
+    reply = services.find_reply(asked.id)
+    assert reply
+    assert reply.json() == 42
 
 
 def test_who_asks_for_no_reply_gets_none(answering: Answering) -> None:

@@ -1,10 +1,11 @@
 -- Messages that a failure gives back, or that die: after `delay` seconds each (NaN: the queue's back-off, null:
 -- dead at once), at the tail, or dead after too many receives. With a token those its lease still covers; its row
--- is locked. Without one, those the caller has locked. `charge` counts a receive that no lease has counted.
+-- is locked. Without one, those the caller has locked. `charge` counts a receive that no lease has counted;
+-- `most` stands in place of the queue's max_receives.
 -- The dead stay, or go to the dead-letter queue to be received there. An ordered head stays its key's head
 -- until it dies; then the key goes on at COMMIT.
 CREATE OR REPLACE FUNCTION queues_return(
-    ids bigint[], token uuid, delays float8[], errors text[], reason_ text, charge int
+    ids bigint[], token uuid, delays float8[], errors text[], reason_ text, charge int, most int DEFAULT NULL
 ) RETURNS TABLE (queue text, id bigint, group_key text, state smallint) LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -13,7 +14,7 @@ BEGIN
     WITH judged AS MATERIALIZED (
         SELECT m.id, x.error, m.receives + charge AS receives, q.id AS source_id, q.name, m.ordered, m.group_key, q.outcome_seconds > 0 AS told,
                q.dead_letter_queue_id AS letters_id, x.delay IS NULL AS at_once,
-               x.delay IS NULL OR m.receives + charge >= q.max_receives AS dead,
+               x.delay IS NULL OR m.receives + charge >= coalesce(most, q.max_receives) AS dead,
                CASE WHEN x.delay <> 'NaN' THEN x.delay
                     ELSE least(q.backoff_max_seconds, q.backoff_seconds * 2.0 ^ least(m.receives + charge - 1, 60))
                          * (1 - q.backoff_jitter * random()) END AS seconds
