@@ -3,7 +3,17 @@
 from queues.rows import Lease, Message, Reply, Sent
 from queues.services.deadletters import KEPT, cancel_redrive, redrive, redrive_edited, start_redrive, work_redrives
 from queues.services.queues import alter_queue, create_queue, delete_queue, pause_queue, resume_queue
-from queues.services.receiving import ack, ack_handled, extend, give_back, nack, receive, reject, renew_leases
+from queues.services.receiving import (
+    ack,
+    ack_handled,
+    extend,
+    extend_handled,
+    give_back,
+    nack,
+    receive,
+    reject,
+    renew_leases,
+)
 from queues.services.removing import cancel, expire, purge
 from queues.services.replies import Request, call, find_reply, reply_to, request, wants_reply
 from queues.services.sending import NewMessage, send, send_many
@@ -52,6 +62,7 @@ __all__ = [
     "end_handling",
     "expire",
     "extend",
+    "extend_handled",
     "find_reply",
     "forget_dedup",
     "forget_outcomes",

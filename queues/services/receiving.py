@@ -171,6 +171,18 @@ def extend(
     return _missing(wanted, covered)
 
 
+def extend_handled(message: rows.Message, *, lease_seconds: float | None = None, using: str = "default") -> None:
+    """Let the lease of a message that is being handled last `lease_seconds` (or the queue's) from now; LeaseLost.
+
+    A worker's leases last as long as its heartbeat without this. In transaction mode there is no lease and nothing
+    to extend.
+    """
+    if message.lease is None:
+        return
+    if extend(message.lease, [message.id], queue=message.queue, lease_seconds=lease_seconds, using=using):
+        raise LeaseLost(lost=[message.id], queue=message.queue)
+
+
 def give_back(token: UUID, ids: Sequence[int], *, queue: Queue | str, using: str = "default") -> list[int]:
     """Put back in its place, uncharged, what nobody began to handle. Answers the lost ids, as nack does."""
     wanted = _require_ids(ids)
