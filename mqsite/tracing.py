@@ -5,7 +5,7 @@ The loops say what is being handled, publish and send read it. Nobody else needs
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
@@ -36,12 +36,12 @@ class Traced(Protocol):
 
 
 class Request:
-    """An HTTP request that came with a trace."""
+    """An HTTP request and the trace it came with: it is part of a flow, but nothing that could be named as a cause."""
 
     cause_id = ""
 
-    def __init__(self, traceparent: str, tracestate: str = "") -> None:
-        pairs = ((TRACEPARENT, traceparent), (TRACESTATE, tracestate))
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        pairs = ((name, headers.get(name)) for name in (TRACEPARENT, TRACESTATE))
         self.headers = [(name, value) for name, value in pairs if value]
 
 
@@ -92,7 +92,10 @@ def _pass_on(cause: Traced) -> list[tuple[str, str]]:
 
 
 def _complete(own: Headers, passed: list[tuple[str, str]]) -> Headers:
-    names = {name.lower() for name, _ in own}
+    if not own:
+        return passed
+    # What is no header is refused later, by name.
+    names = {str(header[0]).lower() for header in own if len(header) == 2}
     if names & _SPELLINGS[TRACEPARENT]:
         names.add(TRACESTATE)  # the state of another trace
     return [*own, *(pair for pair in passed if not names & _SPELLINGS.get(pair[0], {pair[0]}))]

@@ -47,7 +47,7 @@ def test_an_option_that_cannot_be_is_refused_with_what_can(given: dict[str, Any]
 
 
 def test_a_refusal_names_the_handler() -> None:
-    with pytest.raises(Invalid, match="handler_options.handler: rate is -1"):
+    with pytest.raises(Invalid, match=r"handler_options\.handler: rate is -1"):
         options(rate=-1)
 
 

@@ -15,6 +15,7 @@ from logs.declarations import Topic
 from logs.errors import KeyRequired, PartitionNotFound, PublisherNotOwner, TimestampOutOfRange, TopicAltered
 from logs.models import Topic as TopicRow
 from logs.partitioner import hashes
+from mqsite import tracing
 from mqsite.announce import announce
 from mqsite.arrays import ByteaArray, Int8Array
 from mqsite.errors import Invalid, PayloadTooLarge
@@ -136,6 +137,7 @@ def _publish(
 def _check_batch(topic: str, located: rows.Located, batch: list[NewRecord]) -> tuple[Columns, list[int]]:
     """The batch as it will be stored, and each record's partition."""
     values, keys, headers, content_types, numbers, timestamps, ids = zip(*batch, strict=True)
+    headers = tracing.carry(headers)
     if set(map(type, keys)) - PLAIN:
         keys = tuple(map(encode_key, keys))
     if _is_filled(content_types):

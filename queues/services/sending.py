@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
+from mqsite import tracing
 from mqsite.announce import announce
 from mqsite.errors import Invalid, PayloadTooLarge
 from mqsite.payloads import JSON, Headers, dump_json, encode, encode_headers, encode_text
@@ -130,6 +131,7 @@ def _announce(name: str, located: rows.Located, fresh: list[tuple[rows.Sent, New
 
 def _check_batch(name: str, given: list[NewMessage], located: rows.Located) -> rows.Batch:
     payloads, group_keys, headers, content_types, priorities, delays, dues, ttls, dedup_ids = zip(*given, strict=True)
+    headers = tracing.carry(headers)
     default = located.message_ttl_seconds
     if set(map(type, payloads)) != {bytes}:
         payloads, content_types = zip(*map(_encode, payloads, content_types), strict=True)
