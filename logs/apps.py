@@ -6,7 +6,6 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
-from django.utils.module_loading import autodiscover_modules
 
 
 class LogsConfig(AppConfig):
@@ -14,10 +13,10 @@ class LogsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from logs import consumer, handlers, receivers  # noqa: F401
-        from mqsite import workers
+        from logs import checks, consumer, handlers, receivers  # noqa: F401
+        from mqsite import discovery, workers
 
-        autodiscover_modules("messaging", "consumers")
+        discovery.discover()
         post_migrate.connect(create_declared, sender=self)
         workers.register(
             renew=consumer.renew_partitions,

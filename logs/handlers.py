@@ -20,6 +20,9 @@ class Reads(NamedTuple):
     group: str
     topic: str
 
+    def __str__(self) -> str:
+        return f"{self.topic} for {self.group}"
+
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
@@ -67,6 +70,8 @@ def subscribe(
     then sets the record aside and goes on.
     Limits over all workers: `concurrency` partitions at the same time, `rate` records a second; `seconds` of one call.
     """
+    if not isinstance(group, Group) or not topics:
+        raise Invalid(reason=f"subscribe takes a declared Group and the topics it reads, not {group!r}, {topics!r}.")
     if on_failure not in FAILURES:
         raise Invalid(reason=f"on_failure is {on_failure!r}; allowed are {', '.join(FAILURES)}.")
 

@@ -15,6 +15,16 @@ app.autodiscover_tasks()
 
 
 @signals.worker_init.connect
+def refuse_to_start_broken(**_: Any) -> None:
+    """Celery runs Django's checks and passes over what they find."""
+    from mqsite import checks
+
+    faults = checks.find_faults()
+    if faults:
+        raise SystemExit("This worker does not start:\n" + "\n".join(f"  {fault}" for fault in faults))
+
+
+@signals.worker_init.connect
 def freeze(**_: Any) -> None:
     """Before the children are forked: what they share with their parent then stays shared."""
     freeze_startup()

@@ -23,7 +23,8 @@ class Registry(Generic[K, V]):
     def add(self, key: K, value: V) -> V:
         present = self._entries.setdefault(key, value)
         if present != value:
-            self.clashes.append(f"{self.noun} {key} is declared twice, differently: {present} and {value}.")
+            says = f"{present} and {value}" if str(present) != str(value) else f"{present!r} and {value!r}"
+            self.clashes.append(f"{self.noun} {key} is declared twice, differently: {says}.")
         return value
 
     def get(self, key: K) -> V | None:

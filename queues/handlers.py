@@ -7,6 +7,7 @@ from functools import wraps
 
 from asgiref.sync import sync_to_async
 
+from mqsite.errors import Invalid
 from mqsite.handling import TRANSACTION, Handler, Options, name_of, read_options
 from mqsite.registry import Registry
 from mqsite.retry import Retry
@@ -59,6 +60,9 @@ def handle(
     What it returns for a `request` is the reply.
     Limits over all workers: `concurrency` calls at the same time, `rate` messages a second; `seconds` of one call.
     """
+
+    if not isinstance(queue, Queue):
+        raise Invalid(reason=f"handle takes a declared Queue, not {queue!r}.")
 
     def register(handler: Handler) -> Handler:
         options = read_options(

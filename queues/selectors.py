@@ -1,6 +1,6 @@
 """Questions to the queue that change nothing. Shapes are ready for JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mqsite.errors import Invalid
@@ -195,6 +195,19 @@ def drift(*, using: str = "default") -> list[str]:
             row and (row.owner.name, *read_settings(row).values()),
         )
     return found
+
+
+def find_misfits(handled: Mapping[str, str], *, using: str = "default") -> list[tuple[str, str]]:
+    """Of the queues handled, by name and owner, those of somebody else: a sentence each, and what to do."""
+    stored = dict(_queues(using).filter(name__in=handled).values_list("name", "owner__name"))
+    return [
+        (
+            f"Queue {name} is handled here for {owner}, but {stored[name]} owns it.",
+            f'Declare Queue("{name}", owner="{stored[name]}") if this is its service, else take the handler out.',
+        )
+        for name, owner in handled.items()
+        if stored.get(name, owner) != owner
+    ]
 
 
 def _queues(using: str) -> Any:

@@ -1,6 +1,6 @@
 """Questions to the log that change nothing. Shapes are ready for JSON."""
 
-from logs.selectors.drift import drift
+from logs.selectors.drift import drift, find_misfits
 from logs.selectors.groups import (
     PAUSING,
     RESETTING,
@@ -66,6 +66,7 @@ __all__ = [
     "find_behind",
     "find_by_key",
     "find_group_partition",
+    "find_misfits",
     "find_offset_for_time",
     "find_offsets",
     "find_pauses",

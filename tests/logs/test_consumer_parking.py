@@ -224,7 +224,7 @@ def test_blocking_with_attempts_ends_in_a_block_that_somebody_lifts(subscribed: 
     failing = state()["failing"]
     assert (failing["attempts"], failing["retry_in"]) == (2, None)
     (retry_at,) = GroupPartition.objects.filter(failing_offset=1).values_list("retry_at", flat=True)
-    assert retry_at is not None and retry_at.year == 9999, "a time that Python can read"
+    assert str(retry_at).startswith("9999-"), "a time that Python can read"
     assert sweep() == 0
     handler.failures.clear()
     assert services.retry_blocked("billing", actor="ann", reason="fixed") == 1
