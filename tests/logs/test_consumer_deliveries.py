@@ -239,3 +239,15 @@ def test_what_a_message_cannot_be_decoded_as_is_the_handlers_error(subscribed: S
     drain()
     assert decoded == [b"\x00\xff", "text", {"n": 1}] * 2, "again, without the one that failed"
     assert "JSONDecodeError" in state()["failing"]["error"]
+
+
+def test_what_nobody_here_handles_is_left_alone_and_said_once(
+    subscribed: Subscribed, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(1)
+    for _ in range(3):
+        assert drain() is False
+    assert (committed(), caplog.text.count("No handler here reads orders for billing; left to other workers.")) == (
+        None,
+        1,
+    )

@@ -190,3 +190,26 @@ def test_a_handler_extends_its_lease(bookings: Queue) -> None:
     send(1)
     drain()
     assert 2_990 < seconds[0] <= 3_000
+
+
+def test_what_nobody_here_handles_is_left_alone_and_said_once(
+    bookings: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    send(1)
+    for _ in range(3):
+        assert drain() is False
+    assert Message.objects.get().receives == 0
+    assert caplog.text.count("No handler here handles bookings; left to other workers.") == 1
+
+
+def test_what_a_payload_cannot_be_decoded_as_is_the_handlers_error(bookings: Queue) -> None:
+    decoded: list[object] = []
+    handle(bookings, retry=Retry(attempts=1))(lambda message: decoded.append(message.decode()))
+    services.send("bookings", b"\x00\xff", content_type="application/x-unheard-of; v=9")
+    services.send("bookings", b"{", content_type="application/json")
+    services.send("bookings", "text")
+    drain()
+    assert decoded[-2:] == [b"\x00\xff", "text"]
+    assert [(m.state, "JSONDecodeError" in (m.detail or "")) for m in Message.objects.all()] == [
+        (Message.State.DEAD, True)
+    ]
