@@ -228,3 +228,15 @@ def test_a_plain_send_in_an_open_transaction_holds_up_nobody(bookings: Queue) ->
         commit()
     deletion.result(timeout=10)
     assert (Message.objects.count(), Dedup.objects.count(), Lease.objects.count()) == (0, 0, 0)
+
+
+def test_an_id_that_another_has_committed_meanwhile_is_still_one_message_of_the_batch(bookings: Queue) -> None:
+    """The transaction has sent it as well: both are known, the one that is committed counts."""
+    with transaction.atomic():
+        sent_id(bookings, "mine", dedup_id="a")
+        first = elsewhere(lambda: sent_id(bookings, "theirs", dedup_id="a"))
+        batch = [NewMessage("mine", dedup_id="a"), NewMessage("z", dedup_id="z"), NewMessage("y", dedup_id="z")]
+        again, fresh, duplicate = services.send_many(bookings, batch)
+    assert again == (first, True)
+    assert duplicate == (fresh.id, True)
+    assert {m.id: bytes(m.payload) for m in Message.objects.all()} == {first: b"theirs", fresh.id: b"z"}

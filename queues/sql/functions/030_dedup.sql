@@ -22,15 +22,16 @@ BEGIN
 END $$;
 
 -- What of these ids has a message already, for a transaction that will only know at its COMMIT: what was
--- committed before, and what it sent itself.
+-- committed before, and what it sent itself. Where both are, what is committed counts: one answer for each id.
 CREATE OR REPLACE FUNCTION queues_recall(queue_ int, dedup_ids text[])
 RETURNS TABLE (dedup_id text, message_id bigint) LANGUAGE sql
 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
-    SELECT m.dedup_id, min(m.id) FROM queues_message m
-    WHERE m.id = ANY (ARRAY(SELECT unnest(i.staged) FROM queues_intent i WHERE i.xid = pg_current_xact_id()))
-      AND m.queue_id = queue_ AND m.dedup_id = ANY (dedup_ids)
+    SELECT k.dedup_id, coalesce(min(k.message_id) FILTER (WHERE k.is_committed), min(k.message_id)) FROM (
+        SELECT m.dedup_id, m.id AS message_id, false AS is_committed FROM queues_message m
+        WHERE m.id = ANY (ARRAY(SELECT unnest(i.staged) FROM queues_intent i WHERE i.xid = pg_current_xact_id()))
+          AND m.queue_id = queue_ AND m.dedup_id = ANY (dedup_ids)
+        UNION ALL
+        SELECT d.dedup_id, d.message_id, true FROM queues_dedup d
+        WHERE d.queue_id = queue_ AND d.dedup_id = ANY (dedup_ids) AND d.expires_at > statement_timestamp()) k
     GROUP BY 1
-    UNION ALL
-    SELECT d.dedup_id, d.message_id FROM queues_dedup d
-    WHERE d.queue_id = queue_ AND d.dedup_id = ANY (dedup_ids) AND d.expires_at > statement_timestamp()
 $$;
