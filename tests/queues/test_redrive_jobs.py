@@ -91,6 +91,18 @@ def test_chosen_letters_and_no_others(bookings: Queue, dead: Kill) -> None:
         start(ids=[])
 
 
+def test_a_chosen_letter_that_dies_again_is_not_moved_again(
+    bookings: Queue, dead: Kill, receive: Receive
+) -> None:
+    ids = dead(2)
+    job = start(ids=ids)
+    assert len(store.redrive_step(job, limit=1_000, using="default")) == 2
+    lease = receive()
+    services.reject(lease.token, ids, queue=bookings, error="no seat")
+    assert services.work_redrives() == 0
+    assert (ready(), selectors.describe_redrive(job)["state"]) == ([], "done")
+
+
 def test_another_queue_of_the_same_owner_may_take_them(bookings: Queue, dead: Kill) -> None:
     services.create_queue("slow", owner="sales")
     services.create_queue("theirs", owner="support")

@@ -45,7 +45,8 @@ BEGIN
                     OR position(j.only_text IN coalesce(m.headers, '')) > 0
                     OR position(convert_to(j.only_text, 'UTF8') IN m.payload) > 0) AS fits
         FROM queues_message m
-        WHERE m.id = ANY (chosen) AND m.queue_id = j.queue_id AND m.position > j.after_position
+        WHERE m.id = ANY (chosen) AND m.queue_id = j.queue_id
+          AND m.position > j.after_position AND m.position <= j.end_position
           AND (m.state = 4 OR m.state = 0 AND m.source_id IS NOT NULL)
         ORDER BY m.position FOR UPDATE SKIP LOCKED
     ), counted AS (
