@@ -91,9 +91,7 @@ def test_chosen_letters_and_no_others(bookings: Queue, dead: Kill) -> None:
         start(ids=[])
 
 
-def test_a_chosen_letter_that_dies_again_is_not_moved_again(
-    bookings: Queue, dead: Kill, receive: Receive
-) -> None:
+def test_a_chosen_letter_that_dies_again_is_not_moved_again(bookings: Queue, dead: Kill, receive: Receive) -> None:
     ids = dead(2)
     job = start(ids=ids)
     assert len(store.redrive_step(job, limit=1_000, using="default")) == 2
