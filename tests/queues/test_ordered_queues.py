@@ -72,6 +72,15 @@ def test_one_message_of_a_key_at_a_time_and_keys_in_parallel(trips: Queue) -> No
     assert (Message.objects.count(), Lease.objects.count()) == (0, 0)
 
 
+def test_a_message_of_a_lease_is_acknowledged_once_while_others_of_it_are_open(trips: Queue) -> None:
+    send("a1", "b1")
+    lease = receive()
+    ack(lease, "a1")
+    first, second = ids_of(lease)
+    assert services.ack(lease.token, [first], queue="trips") == [first]
+    assert services.ack(lease.token, [first, second], queue="trips") == [first]
+
+
 def test_a_key_that_has_sent_much_waits_for_the_others(trips: Queue) -> None:
     send("a1", "a2", "a3", "b1", "c1")
     order = []

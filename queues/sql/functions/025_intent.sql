@@ -12,10 +12,10 @@ CREATE UNLOGGED TABLE queues_intent (
         autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off);
 CREATE INDEX queues_intent_xid ON queues_intent (xid);
 
--- The heads of these keys are gone: the keys go on, now or when the transaction commits.
+-- The heads of these keys (null: of none) are gone: the keys go on, now or when the transaction commits.
 CREATE OR REPLACE FUNCTION queues_end_heads(queue_ int, keys_ text[], own boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    queues int[] := array_fill(queue_, ARRAY[cardinality(keys_)]);
+    queues int[] := array_fill(queue_, ARRAY[coalesce(cardinality(keys_), 0)]);
 BEGIN
     IF own THEN
         PERFORM queues_lock_keys(queues, keys_);
