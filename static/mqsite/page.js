@@ -48,7 +48,10 @@ async function reshape() {
     if (response.ok && !response.redirected) replaceParts(new DOMParser().parseFromString(await response.text(), 'text/html'));
     for (const [key, part] of latest) if (keys.includes(key) && fits(partOf(key), part)) update(key, part);
   } catch { /* not connected: the next snapshot asks again */ }
-  setTimeout(() => { reshaping = false; }, RESHAPE_MS);
+  setTimeout(() => {
+    reshaping = false;
+    if (live?.connected && keys.some(key => latest.has(key) && !fits(partOf(key), latest.get(key)))) reshape(); // it changed meanwhile
+  }, RESHAPE_MS);
 }
 
 function replaceParts(fresh) {
