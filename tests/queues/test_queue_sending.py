@@ -47,7 +47,9 @@ def test_scheduled_messages_are_listed_page_by_page_and_cancelled(bookings: Queu
     second = selectors.list_scheduled("bookings", after=first[-1], limit=9)
     assert [(s.id, s.due_at) for s in second] == [(ids[1], FAR), (ids[2], FAR)]
     assert services.cancel(bookings, [ids[1], 999, ids[1]]) == [ids[1]]
-    assert services.cancel(bookings, [ids[1]]) == []
+    assert services.cancel(bookings, [ids[1]], actor="ann", reason="too late") == []
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor, entry.reason, entry.facts["count"]) == ("cancel", "ann", "too late", 0)
     assert [s.id for s in selectors.list_scheduled("bookings")] == [ids[3], ids[0], ids[2]]
 
 
