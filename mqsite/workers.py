@@ -112,6 +112,13 @@ def find_alive(*, using: str = DEFAULT_DB_ALIAS) -> list[tuple[str, list[str]]]:
     return list(WorkerProcess.objects.using(using).filter(seen_at__gt=alive_since).values_list("name", "handles"))
 
 
+def list_handling(name: str, *, using: str = DEFAULT_DB_ALIAS) -> list[str]:
+    """The processes alive that handle what has exactly this name, such as `queues:bookings`."""
+    alive_since = Now() - timedelta(seconds=settings.MQSITE_MEMBER_SECONDS)
+    found = WorkerProcess.objects.using(using).filter(seen_at__gt=alive_since, handles__contains=[name])
+    return list(found.values_list("name", flat=True))
+
+
 def forget_dead(after_seconds: float) -> int:
     """Drop the rows of processes not heard of for `after_seconds`, by the database's clock."""
     with connection.cursor() as cursor:

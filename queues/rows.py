@@ -193,3 +193,11 @@ class Card(NamedTuple):
     seconds: float | None  # scheduled: until it is due; ready: since when; leased: until it expires
     holder: str | None
     died_at: datetime | None
+
+
+class Holder(NamedTuple):
+    """Who has messages of a queue in hand: under leases, or in a transaction of its own."""
+
+    name: str
+    messages: int
+    seconds: float | None  # until the first of its leases ends; None: no lease

@@ -235,9 +235,11 @@ def _describe(queues: list[Queue], depths: list[rows.Depth], *, using: str) -> l
             "name": queue.name,
             "owner": queue.owner.name,
             "description": queue.description,
+            "is_ordered": queue.is_ordered,
             "lease_seconds": queue.lease_seconds,
             "max_receives": queue.max_receives,
             "paused": queue.paused_at is not None,
+            "pause": _describe_pause(queue),
             "counts": _counts(by_queue[queue.id]),
             "count_limit": COUNT_LIMIT,
             "oldest_ready_seconds": _since(by_queue[queue.id].oldest_ready_seconds),
@@ -289,3 +291,9 @@ def _name(card: rows.Card) -> dict[str, Any]:
 def _since(seconds: float | None) -> float | None:
     """Never negative: what is due this moment has 0 seconds left."""
     return None if seconds is None else max(0.0, seconds)
+
+
+def _describe_pause(queue: Queue) -> dict[str, Any] | None:
+    if queue.paused_at is None:
+        return None
+    return {"by": queue.paused_by, "at": queue.paused_at.isoformat(), "reason": queue.paused_reason}

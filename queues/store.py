@@ -15,6 +15,7 @@ from queues.rows import (
     Batch,
     Card,
     Depth,
+    Holder,
     Lease,
     Located,
     Message,
@@ -357,6 +358,16 @@ def replies(requests: Sequence[UUID], *, using: str) -> list[Reply]:
 
 def forget_replies(*, limit: int, using: str) -> int:
     return int(_run("forget_replies", using, limit=limit)[0][0])
+
+
+def holders(queue_id: int, *, limit: int, using: str) -> list[Holder]:
+    return [Holder(*row) for row in _run("holders", using, queue_id=queue_id, limit=limit)]
+
+
+def letters(queue_id: int, fitting: dict[str, Any], *, limit: int, using: str) -> tuple[int, int]:
+    """How many letters were looked at, and how many of them fit the filter."""
+    ((looked_at, found),) = _run("letters", using, queue_id=queue_id, limit=limit, **fitting)
+    return looked_at, found
 
 
 def search(

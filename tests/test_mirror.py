@@ -27,6 +27,7 @@ OWN = {
     },
     "queues": {
         "floors",
+        "listings",
         "memory",
         "settings",
         "lookups",

@@ -10,6 +10,11 @@ SELECT q.id, c.* FROM unnest(%(queue_ids)b::int[]) q(id) CROSS JOIN LATERAL (
      ORDER BY m.priority DESC, m.position LIMIT %(limit)s)
     UNION ALL
     (SELECT m.state, m.id, m.group_key, m.receives, m.reason, right(m.detail, %(detail_characters)s),
+            extract(epoch FROM clock_timestamp() - m.enqueued_at)::float8, NULL, m.died_at
+     FROM queues_message m WHERE m.queue_id = q.id AND m.state = 3
+     ORDER BY m.group_key, m.position LIMIT %(limit)s)
+    UNION ALL
+    (SELECT m.state, m.id, m.group_key, m.receives, m.reason, right(m.detail, %(detail_characters)s),
             extract(epoch FROM l.expires_at - clock_timestamp())::float8, l.holder, m.died_at
      FROM (SELECT * FROM queues_lease l WHERE l.queue_id = q.id ORDER BY l.id LIMIT %(limit)s) l
      CROSS JOIN LATERAL unnest(l.message_ids) u(id)

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 
-from queues import floors, rows, selectors, services
+from queues import floors, rows, selectors, services, store
 from queues.declarations import Queue
 from queues.models import Lease, Message
 from tests.concurrency import held_open
@@ -132,6 +132,20 @@ def test_the_pages_count_no_further_than_the_limit_and_scan_no_table(
     assert queue["counts"] == {"scheduled": 100, "ready": 100, "waiting": 0, "leased": 10, "dead": 100}
     assert read["seq_scan"] == 0
     assert read["idx_tup_fetch"] < 1_000
+
+
+def test_a_preview_of_a_redrive_reads_the_front_of_the_indexes_of_letters(bookings: Queue, standing: int) -> None:
+    nothing = dict.fromkeys(("ids", "only_reason", "only_text", "died_after", "died_before"))
+    with counted() as read:
+        looked_at, fitting = store.letters(standing, nothing, limit=20, using="default")
+    assert (looked_at, fitting) == (20, 20)
+    assert read["seq_scan"] == 0
+    assert read["idx_tup_fetch"] <= 40
+
+
+def test_who_holds_messages_is_told_by_their_ids(standing: int, receive: Receive) -> None:
+    receive(10)
+    assert message_scans("holders", queue_id=standing, limit=100) == {"queues_message_pkey"}
 
 
 def test_the_depth_of_one_queue_reads_past_no_others(bookings: Queue, standing: int) -> None:

@@ -32,7 +32,9 @@ def test_a_queue_is_described_by_state(bookings: Queue, receive: Receive) -> Non
         "description": "",
         "lease_seconds": 30,
         "max_receives": 3,
+        "is_ordered": False,
         "paused": False,
+        "pause": None,
         "counts": {"scheduled": 1, "ready": 1, "waiting": 0, "leased": 1, "dead": 1},
         "count_limit": 10_000,
     }
@@ -114,3 +116,18 @@ def test_the_overview_takes_as_many_statements_for_many_queues_as_for_one(
     with CaptureQueriesContext(connection) as orm:
         selectors.overview()
     assert (len(statements), len(orm)) == (2, 1)
+
+
+def test_who_paused_a_queue_and_why_is_told(bookings: Queue) -> None:
+    services.pause_queue("bookings", actor="ann", reason="down")
+    pause = selectors.describe_queue("bookings")["pause"]
+    assert (pause["by"], pause["reason"]) == ("ann", "down")
+    assert pause["at"].endswith("+00:00")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_waits_behind_a_head_is_told(registries: None) -> None:
+    services.create_queue("ledger", owner="sales", is_ordered=True)
+    ids = sent_ids("ledger", [NewMessage(n, group_key="a") for n in range(3)])
+    waiting = selectors.describe_queue("ledger")["cards"]["waiting"]
+    assert [(card["id"], card["label"], card["receives"]) for card in waiting] == [(id_, "a", 0) for id_ in ids[1:]]
