@@ -12,16 +12,26 @@ from mqsite.words import say_age, say_count, say_counted, say_holder, say_round_
 LATE_SECONDS = 300.0  # the limit of every queue until queues have their own
 FRESH_SECONDS = 5.0
 # A lane draws every message as a card up to here: as many as the selector gives, or what fits a narrow lane.
-MOST_CARDS = {"scheduled": 8, "ready": 24, "leased": 16, "dead": 24}
+MOST_CARDS = {"scheduled": 8, "ready": 24, "waiting": 24, "leased": 16, "dead": 24}
 MOST_SQUARES = 300  # then as squares: one a message up to here, then a round number each
+MOST_LETTERS = 10  # rows of dead letters; the others are one link away
+MOST_SOURCES = 20  # names of queues whose dead letters come here
+MOST_LINE_CHARACTERS = 300
 MOST_PHONE_CARDS = 9  # three rows; the rest is counted
-COLUMNS = {"scheduled": 22, "ready": 42, "leased": 28, "dead": 80}  # of squares, so that all have one size
+COLUMNS = {
+    "scheduled": 22,
+    "ready": 42,
+    "waiting": 80,
+    "leased": 28,
+    "dead": 80,
+}  # of squares, so that all have one size
 
 LANES = ("scheduled", "ready", "leased", "dead")
 HINTS = {
     "scheduled": "not before their time",
-    "ready": "oldest first",
+    "ready": "by priority, then oldest first",
     "leased": "a worker has each until its lease ends",
+    "waiting": "each behind the head of its group key",
 }
 # What queues/sql/nack.sql and reap.sql write down, in words.
 REASONS = {
@@ -38,7 +48,8 @@ Picture = dict[str, Any]
 
 def draw_queue(queue: Queue, *, payload_free: bool = False) -> Picture:
     """One queue as its lanes."""
-    lanes = {lane: _draw_lane(queue, lane, payload_free) for lane in LANES}
+    shown = (*LANES, "waiting") if queue["is_ordered"] else LANES
+    lanes = {lane: _draw_lane(queue, lane, payload_free) for lane in shown}
     return {
         "name": queue["name"],
         "owner": queue["owner"],
@@ -65,6 +76,7 @@ def draw_queue_row(queue: Queue) -> Picture:
         "owner": queue["owner"],
         "description": queue["description"],
         **{lane: _say_lane_count(queue, lane) for lane in LANES},
+        "waiting": _say_lane_count(queue, "waiting") if queue["counts"]["waiting"] else "",
         "any_dead": queue["counts"]["dead"] > 0,
         "oldest": "" if seconds is None else say_age(seconds),
         "state": _state(queue),
@@ -82,16 +94,21 @@ def draw_dead(queue: Queue, *, payload_free: bool = False) -> Picture:
                 str(card["id"]),
                 "" if card["label"] == str(card["id"]) else card["label"],
                 _say_reason(card["reason"], card["receives"]),
-                card["detail"],
+                say_last_line(card["detail"]),
                 str(card["receives"]),
             ],
         }
-        for card in queue["cards"]["dead"]
+        for card in queue["cards"]["dead"][:MOST_LETTERS]
         if not payload_free
     ]
     dead = queue["counts"]["dead"]
     said = "" if dead <= len(rows) else f"the oldest {len(rows)} of {_say_lane_count(queue, 'dead')}"
     return {"rows": rows, "said": said}
+
+
+def say_last_line(error: str) -> str:
+    """What a traceback ends with says most."""
+    return (error.strip().splitlines() or [""])[-1][:MOST_LINE_CHARACTERS]
 
 
 def say_queue(queue: Queue) -> str:
@@ -100,9 +117,11 @@ def say_queue(queue: Queue) -> str:
     waits = f"{_say_lane_count(queue, 'ready')} ready"
     if seconds is not None:
         waits += f", the oldest for {say_age(seconds)}"
+    if waiting := queue["counts"].get("waiting"):
+        waits += f", {_say_lane_count(queue, 'waiting')} behind their keys' heads"
     if queue["paused"]:
-        return f"Paused. {waits if ready else 'Nothing waits'}."
-    if not ready:
+        return f"Paused. {waits if ready or waiting else 'Nothing waits'}."
+    if not ready and not waiting:
         return f"Nothing waits, {leased:,} leased." if leased else "Nothing waits."
     return f"{waits}. {'Behind.' if (seconds or 0) > LATE_SECONDS else 'Keeping up.'}"
 
@@ -177,7 +196,7 @@ def _draw_lane(queue: Queue, lane: str, payload_free: bool) -> Picture:
     return {
         "n": count,
         "count": _say_lane_count(queue, lane),
-        "hint": _say_dead_hint(queue) if lane == "dead" else HINTS[lane],
+        "hint": _say_hint(queue, lane),
         "cards": [_draw_card(queue, lane, card, payload_free) for card in cards] if as_cards else [],
         "more": f"and {count - MOST_PHONE_CARDS} more" if as_cards and count > MOST_PHONE_CARDS else "",
         "unit": unit,
@@ -213,7 +232,7 @@ def _draw_card(queue: Queue, lane: str, card: dict[str, Any], payload_free: bool
     drawn["times"] = f"{receives}\u00d7" if receives > (1 if lane == "leased" else 0) and lane != "dead" else ""
     if lane == "scheduled":
         drawn["fact"] = f"in {say_wait(card['due_in'])}"
-    elif lane == "ready":
+    elif lane in {"ready", "waiting"}:
         drawn["fact"] = say_age(card["age"])
     elif lane == "leased":
         drawn["fact"] = "leased" if payload_free else say_holder(card["worker"]) or "leased"
@@ -227,6 +246,12 @@ def _draw_card(queue: Queue, lane: str, card: dict[str, Any], payload_free: bool
 def _say_lane_count(queue: Queue, lane: str) -> str:
     count = queue["counts"][lane]
     return f"{count:,} or more" if count >= queue["count_limit"] else say_count(count)
+
+
+def _say_hint(queue: Queue, lane: str) -> str:
+    if lane == "dead":
+        return _say_dead_hint(queue)
+    return "one of each key, in turn" if lane == "ready" and queue["is_ordered"] else HINTS[lane]
 
 
 def _say_dead_hint(queue: Queue) -> str:

@@ -2,11 +2,20 @@
 
 from django.urls import path
 
-from queues import api, letter_api, queue_api, views
+from queues import api, letter_api, message_views, queue_api, queue_views, views
 
 pages = [
     path("queues/", views.queues, name="queues"),
     path("queues/<name:name>/", views.queue, name="queue"),
+    path("queues/<name:name>/messages/", message_views.queue_messages, name="queue-messages"),
+    path("queues/<name:name>/messages/<int:id>/", message_views.message, name="queue-message"),
+    path("queues/<name:name>/pause/", queue_views.pause, name="queue-pause"),
+    path("queues/<name:name>/resume/", queue_views.resume, name="queue-resume"),
+    path("queues/<name:name>/purge/", queue_views.purge, name="queue-purge"),
+    path("queues/<name:name>/cancel/", queue_views.cancel, name="queue-cancel"),
+    path("queues/<name:name>/redrive/", queue_views.redrive, name="queue-redrive"),
+    path("queues/<name:name>/redrives/<int:job>/cancel/", queue_views.cancel_redrive, name="queue-cancel-redrive"),
+    path("queues/<name:name>/delete/", queue_views.delete, name="queue-delete"),
 ]
 
 endpoints = [

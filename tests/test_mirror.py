@@ -10,7 +10,6 @@ HALVES = ("logs", "queues")
 OWN = {
     "logs": {
         "partitioner",
-        "forms",
         "configs",
         "keeping",
         "metadata",
@@ -29,6 +28,9 @@ OWN = {
         "floors",
         "listings",
         "memory",
+        "message_pictures",
+        "message_views",
+        "queue_views",
         "settings",
         "lookups",
         "queue_api",

@@ -5,7 +5,9 @@ import { all, calm, one, setAttribute, setFields, setText } from './dom.js';
 import { enter, flip, leave, leaveTrace } from './flight.js';
 import { number } from './words.js';
 
-const LANES = ['scheduled', 'ready', 'leased', 'dead'];
+const LANES = ['scheduled', 'ready', 'waiting', 'leased', 'dead']; // waiting: in ordered queues only
+const lanesOf = queue => LANES.filter(lane => queue.lanes[lane]);
+const ELSEWHERE = ['scheduled', 'waiting']; // where a message may go when it is sent, other than to ready
 const AFTER = { sent: 'ready', received: 'leased', returned: 'ready', acked: 'gone', dead: 'dead' };
 const STEP_MS = 360; // 240 to move, the rest to be seen standing there
 const MOST_MOVES = 10, PACE_MS = 2000; // a second, over this time: above it cards stop flying
@@ -22,7 +24,7 @@ export function updateQueue(root, queue, events = { counts: {}, messages: [] }) 
   states.set(root, state);
   state.queue = queue;
   const before = root.dataset.mark;
-  root.dataset.mark = LANES.map(lane => queue.lanes[lane].n).join();
+  root.dataset.mark = lanesOf(queue).map(lane => queue.lanes[lane].n).join();
   const counts = Object.values(events.counts).reduce((sum, n) => sum + n, 0);
   const fast = isFast(state, counts, events.counts.acked ?? 0);
   const acked = fast || calm.matches ? arriveAtOnce(state, queue, events) : walk(state, queue, events);
@@ -61,10 +63,10 @@ function walk(state, queue, events) {
       continue;
     }
     let card = state.cards.get(id);
-    if (!card && asCards && event === 'sent') card = addCard(state, id, { label }, targets.get(id) === 'scheduled' ? 'scheduled' : 'ready');
+    if (!card && asCards && event === 'sent') card = addCard(state, id, { label }, ELSEWHERE.includes(targets.get(id)) ? targets.get(id) : 'ready');
     else if (card && event !== 'sent') go(card, AFTER[event]);
   }
-  for (const lane of LANES) for (const drawn of queue.lanes[lane].cards) {
+  for (const lane of lanesOf(queue)) for (const drawn of queue.lanes[lane].cards) {
     const card = state.cards.get(drawn.id) ?? addCard(state, drawn.id, drawn, lane);
     go(card, lane);
   }
@@ -73,7 +75,7 @@ function walk(state, queue, events) {
   return acked;
 }
 
-const targetsOf = queue => new Map(LANES.flatMap(lane => queue.lanes[lane].cards.map(card => [card.id, lane])));
+const targetsOf = queue => new Map(lanesOf(queue).flatMap(lane => queue.lanes[lane].cards.map(card => [card.id, lane])));
 const endOf = card => card.way.at(-1) ?? card.lane;
 
 function go(card, lane) {
@@ -94,7 +96,7 @@ function expectEvents(state, targets) {
 
 // No event came (no hints): a leased card that is nowhere was acked, no other door leads out of Leased.
 function dropMissing(state) {
-  const complete = LANES.every(lane => !state.queue.lanes[lane].squares);
+  const complete = lanesOf(state.queue).every(lane => !state.queue.lanes[lane].squares);
   for (const [id, card] of state.cards) {
     if (!card.missingSince || Date.now() - card.missingSince < GRACE_MS - 50 || LEFT.includes(endOf(card))) continue;
     const acked = complete && endOf(card) === 'leased';
@@ -109,7 +111,7 @@ function dropMissing(state) {
 }
 
 function addCard(state, id, drawn, lane) {
-  const node = makeCard(id);
+  const node = makeCard(state.root, id);
   const card = { node, lane: null, way: [lane] };
   fillCard(node, { fact: '', times: '', left: '', ...drawn });
   state.cards.set(id, card);
@@ -144,7 +146,7 @@ function step(state) {
 
 // What stands in the right lane gets the words and the place the snapshot gives it.
 function settle(state) {
-  for (const lane of LANES) {
+  for (const lane of lanesOf(state.queue)) {
     const list = listOf(state.root, lane), { cards } = state.queue.lanes[lane];
     let at = 0;
     for (const drawn of cards) {
@@ -189,7 +191,7 @@ function showSample(state, acked, cards) {
   const { id, label } = acked[0];
   leaveTrace(state.root, `${label} acked`);
   if (calm.matches) return;
-  const node = cards.get(id)?.node.cloneNode(true) ?? makeCard(id, label);
+  const node = cards.get(id)?.node.cloneNode(true) ?? makeCard(state.root, id, label);
   const from = (cards.get(id)?.node ?? one('[data-lane=leased] h3', state.root)).getBoundingClientRect();
   leave(state.root, node, from, 'leased');
 }
@@ -217,7 +219,7 @@ function saySample(state) {
 // Lanes grow with their cards and shrink again late: what stands below would jump up and down.
 function keepHeight(state) {
   const lanes = one('.lanes', state.root), now = Date.now();
-  const needs = all('.cards, [data-field]:not([hidden])', lanes).filter(node => !node.closest('.dead')).map(node => node.offsetTop + node.offsetHeight);
+  const needs = all('.cards, [data-field]:not([hidden])', lanes).filter(node => !node.closest('.dead, .waiting')).map(node => node.offsetTop + node.offsetHeight);
   state.heights = state.heights.filter(seen => now - seen.now < SHRINK_MS);
   state.heights.push({ now, height: Math.max(...needs) + VERB_PX });
   const rows = stacked.matches ? '' : `minmax(${Math.max(...state.heights.map(seen => seen.height))}px,1fr) auto`;
@@ -226,12 +228,14 @@ function keepHeight(state) {
 
 const listOf = (root, lane) => one(`[data-lane=${lane}] .cards`, root);
 
-function makeCard(id, label = '') {
-  const node = document.createElement('li'), key = document.createElement('span'), fact = document.createElement('small'), times = document.createElement('span');
+function makeCard(root, id, label = '') {
+  const address = root.dataset.messages; // on the page of the queue: a card leads to its message
+  const node = document.createElement('li'), key = document.createElement(address ? 'a' : 'span'), fact = document.createElement('small'), times = document.createElement('span');
   node.className = 'card';
   node.dataset.id = id;
   key.className = 'k';
   key.textContent = label;
+  if (address) key.href = `${address}${id}/`;
   times.className = 'x';
   times.hidden = true;
   node.append(key, fact, times);
@@ -263,7 +267,7 @@ function fillLease(node, left) {
 
 function sayLanes(root, queue) {
   setFields(root, queue);
-  for (const lane of LANES) {
+  for (const lane of lanesOf(queue)) {
     const node = one(`[data-lane=${lane}]`, root), drawn = queue.lanes[lane];
     setText(one('[data-count]', node), drawn.count);
     setText(one('[data-hint]', node), drawn.hint);

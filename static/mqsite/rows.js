@@ -1,5 +1,5 @@
 // Tables of newest records and of dead letters. Held while the pointer or the focus is inside.
-import { all, calm, one, reconcile, setText } from './dom.js';
+import { all, calm, one, reconcile, setAttribute, setText } from './dom.js';
 
 const MOST_SLIDING = 5;
 const waiting = new WeakMap();
@@ -20,8 +20,9 @@ export function updateRows(body, part) {
   return made.length > 0;
 }
 
-function fillRow(row, { cells }) {
+function fillRow(row, { key, id, cells }) {
   all('[data-c]', row).forEach((cell, at) => setText(cell, cells[at]));
+  for (const link of all('[data-href]', row)) setAttribute(link, 'href', link.dataset.href.replace('{id}', id ?? key));
 }
 
 function hold(body, area, part) {

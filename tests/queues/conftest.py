@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 
 from queues import declarations, handlers, services
 from queues.declarations import Queue
@@ -11,6 +13,8 @@ from queues.models import Lease
 from queues.rows import Lease as Leased
 
 Receive = Callable[..., Leased]
+Kill = Callable[..., list[int]]
+TRACEBACK = 'Traceback (most recent call last):\n  File "book.py", line 1\napp.Refused: no seat'
 
 
 @pytest.fixture
@@ -39,6 +43,25 @@ def receive(bookings: Queue) -> Receive:
         return lease
 
     return receive_some
+
+
+@pytest.fixture
+def dead(bookings: Queue, receive: Receive) -> Kill:
+    """Sends so many messages and lets them die; their ids."""
+
+    def kill(count: int, error: str = TRACEBACK) -> list[int]:
+        ids = sent_ids(bookings, [services.NewMessage(f"letter {n}", group_key=f"lh{n}") for n in range(count)])
+        services.reject(receive(count).token, ids, queue=bookings, error=error)
+        return ids
+
+    return kill
+
+
+@pytest.fixture
+def ann(client: Client, bookings: Queue) -> Client:
+    """A superuser before the queue bookings."""
+    client.force_login(User.objects.create_superuser("ann"))
+    return client
 
 
 @pytest.fixture
