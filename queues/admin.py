@@ -1,20 +1,31 @@
-"""Admin of the queue: to look at, not to edit. What changes something goes through a service."""
+"""Admin of the queue: a superuser alters settings, an operator is led to the pages that say the numbers first. Nothing
+is edited or deleted but by a service."""
 
-from collections import defaultdict
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.html import format_html
 
+from mqsite.errors import MessagingError
 from mqsite.payloads import as_text
+from mqsite.words import say_time
 from queues import selectors, services
-from queues.models import Lease, Message, Queue
+from queues.forms import QueueForm
+from queues.models import Lease, Message, Outcome, Queue, Redrive
+from queues.queue_views import OPERATES
+from queues.settings import SETTINGS
 
 SHOWN_PAYLOAD_CHARACTERS = 2_000
+MOST_CHOSEN = 200  # messages that an action takes to a page, in its address
+ONE_QUEUE = "Choose messages of one queue: each queue is worked on by itself."
 
 
 class BoundedPaginator(Paginator):
@@ -42,6 +53,9 @@ class LookOnlyAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(OPERATES)
+
 
 class QueueChangeList(ChangeList):
     """A page of queues with their counts, all from one look."""
@@ -56,12 +70,39 @@ class QueueChangeList(ChangeList):
 
 @admin.register(Queue)
 class QueueAdmin(LookOnlyAdmin):
-    list_display = ["name", "owner", "scheduled", "ready", "leased", "dead", "lease_seconds", "max_receives"]
+    """A superuser alters the settings; pausing, purging, redriving and deleting have pages of their own."""
+
+    form = QueueForm
+    list_display = ["name", "owner", "ready", "waiting", "leased", "scheduled", "dead", "stopped", "page"]
     list_select_related = ["owner"]
     search_fields = ["name", "owner__name"]
+    readonly_fields = ["name", "owner", "created_at", "paused", "is_ordered"]
+    fieldsets = [
+        (None, {"fields": ["name", "owner", "created_at", "paused", "is_ordered", "description"]}),
+        ("Settings", {"fields": [name for name in SETTINGS if name != "is_ordered"]}),
+    ]
+    change_form_template = "admin/queues/change_queue.html"
+    actions = ["pause", "resume", "redrive", "purge"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser
+
+    def get_fieldsets(self, request: HttpRequest, obj: Queue | None = None) -> Any:
+        why = [("Why", {"fields": ["reason"]})] if self.has_change_permission(request, obj) else []
+        return [*super().get_fieldsets(request, obj), *why]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return QueueChangeList
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except MessagingError as refusal:
+            self.message_user(request, f"Not altered: {refusal}", messages.ERROR)
+            return redirect(request.get_full_path())
+
+    def save_model(self, request: HttpRequest, obj: Queue, form: Any, change: bool) -> None:
+        services.alter_queue(obj.name, actor=_name(request), reason=form.cleaned_data["reason"], **form.changes)
 
     @admin.display
     def scheduled(self, queue: Queue) -> str:
@@ -72,12 +113,54 @@ class QueueAdmin(LookOnlyAdmin):
         return _say_count(queue, "ready")
 
     @admin.display
+    def waiting(self, queue: Queue) -> str:
+        return _say_count(queue, "waiting")
+
+    @admin.display
     def leased(self, queue: Queue) -> str:
         return _say_count(queue, "leased")
 
     @admin.display
     def dead(self, queue: Queue) -> str:
         return _say_count(queue, "dead")
+
+    @admin.display(description="paused", empty_value="no")
+    def stopped(self, queue: Queue) -> str | None:
+        return f"by {queue.paused_by}" if queue.paused_at else None
+
+    @admin.display(description="paused")
+    def paused(self, queue: Queue) -> str:
+        if queue.paused_at is None:
+            return "no"
+        return f"by {queue.paused_by} at {say_time(queue.paused_at)}: {queue.paused_reason}".rstrip(": ")
+
+    @admin.display(description="page")
+    def page(self, queue: Queue) -> str:
+        return format_html('<a href="{}">lanes</a>', reverse("queue", args=[queue.name]))
+
+    @admin.action(description="Pause…", permissions=["operate"])
+    def pause(self, request: HttpRequest, rows: QuerySet[Queue]) -> HttpResponse | None:
+        return self._lead(request, rows, "queue-pause")
+
+    @admin.action(description="Redrive dead letters…", permissions=["operate"])
+    def redrive(self, request: HttpRequest, rows: QuerySet[Queue]) -> HttpResponse | None:
+        return self._lead(request, rows, "queue-redrive")
+
+    @admin.action(description="Purge…", permissions=["operate"])
+    def purge(self, request: HttpRequest, rows: QuerySet[Queue]) -> HttpResponse | None:
+        return self._lead(request, rows, "queue-purge")
+
+    @admin.action(description="Resume", permissions=["operate"])
+    def resume(self, request: HttpRequest, rows: QuerySet[Queue]) -> None:
+        for queue in rows:
+            services.resume_queue(queue.name, actor=_name(request))
+            self.message_user(request, f"Resumed: {queue.name}.", messages.SUCCESS)
+
+    def _lead(self, request: HttpRequest, rows: QuerySet[Queue], page: str) -> HttpResponse | None:
+        if len(rows) == 1:
+            return redirect(page, rows[0].name)
+        self.message_user(request, "Choose one queue: each is worked on by itself.", messages.ERROR)
+        return None
 
 
 @admin.register(Message)
@@ -86,27 +169,36 @@ class MessageAdmin(LookOnlyAdmin):
 
     list_display = ["id", "queue", "state", "priority", "group_key", "receives", "enqueued_at", "due_at", "reason"]
     list_filter = ["state", "queue"]
-    list_select_related = ["queue"]
-    actions = ["redrive"]
-    fields = [
-        *("queue", "state", "priority", "position", "group_key", "sender", "enqueued_at", "due_at"),
-        *("receives", "lease_id", "reason", "detail", "died_at", "content_type", "headers", "payload_text"),
+    list_select_related = ["queue", "source"]
+    actions = ["redrive", "cancel"]
+    fieldsets = [
+        (
+            None,
+            {
+                "description": "To look at. A message changes by being received, redriven or cancelled.",
+                "fields": ["queue", "page", "state", "priority", "position", "group_key", "dedup_id", "sender"],
+            },
+        ),
+        ("When", {"fields": ["enqueued_at", "due_at", "expires_at", "receives", "lease_id"]}),
+        ("Failures", {"fields": ["reason", "detail", "died_at", "source", "died_receives"]}),
+        ("Content", {"fields": ["content_type", "headers", "payload_text"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
-        return super().get_queryset(request).defer("payload", "detail")
+        return super().get_queryset(request).defer("payload", "detail", "headers")
 
-    def has_redrive_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("queues.change_message")
+    @admin.action(description="Redrive selected dead letters…", permissions=["operate"])
+    def redrive(self, request: HttpRequest, chosen: QuerySet[Message]) -> HttpResponse | None:
+        return self._lead(request, chosen, "queue-redrive")
 
-    @admin.action(description="Redrive selected dead letters", permissions=["redrive"])
-    def redrive(self, request: HttpRequest, chosen: QuerySet[Message]) -> None:
-        by_queue: dict[str, list[int]] = defaultdict(list)
-        for id_, queue in chosen.filter(state=Message.State.DEAD).values_list("id", "queue__name"):
-            by_queue[queue].append(id_)
-        actor = request.user.get_username()
-        redriven = sum(services.redrive(queue, ids=ids, actor=actor) for queue, ids in by_queue.items())
-        self.message_user(request, f"{redriven} of the selected messages are ready again.", messages.SUCCESS)
+    @admin.action(description="Cancel selected messages…", permissions=["operate"])
+    def cancel(self, request: HttpRequest, chosen: QuerySet[Message]) -> HttpResponse | None:
+        return self._lead(request, chosen, "queue-cancel")
+
+    @admin.display(description="page")
+    def page(self, message: Message) -> str:
+        url = reverse("queue-message", args=[message.queue.name, message.id])
+        return format_html('<a href="{}">where it is, payload, headers, error</a>', url)
 
     @admin.display(description="payload")
     def payload_text(self, message: Message) -> str:
@@ -114,16 +206,75 @@ class MessageAdmin(LookOnlyAdmin):
         cut = f"… {len(text):,} characters" if len(text) > SHOWN_PAYLOAD_CHARACTERS else ""
         return text[:SHOWN_PAYLOAD_CHARACTERS] + cut
 
+    def _lead(self, request: HttpRequest, chosen: QuerySet[Message], page: str) -> HttpResponse | None:
+        found = list(chosen.order_by("id").values_list("id", "queue__name")[: MOST_CHOSEN + 1])
+        if len({queue for _, queue in found}) != 1:
+            self.message_user(request, ONE_QUEUE, messages.ERROR)
+        elif len(found) > MOST_CHOSEN:
+            said = f"Choose at most {MOST_CHOSEN} messages, or work on the queue's own page."
+            self.message_user(request, said, messages.ERROR)
+        else:
+            asked = urlencode({"id": [id_ for id_, _ in found]}, doseq=True)
+            return redirect(f"{reverse(page, args=[found[0][1]])}?{asked}")
+        return None
+
 
 @admin.register(Lease)
 class LeaseAdmin(LookOnlyAdmin):
     list_display = ["id", "queue", "holder", "expires_at", "messages_received"]
     list_filter = ["queue"]
     list_select_related = ["queue"]
+    search_fields = ["holder"]
 
     @admin.display
     def messages_received(self, lease: Lease) -> int:
         return len(lease.message_ids)
+
+
+@admin.register(Redrive)
+class RedriveAdmin(LookOnlyAdmin):
+    """Every job that gave dead letters another chance, with how far it came."""
+
+    list_display = ["id", "queue", "to", "state", "moved", "letters", "rate", "started_by", "at"]
+    list_filter = ["state"]
+    search_fields = ["queue__name", "started_by"]
+    list_select_related = ["queue", "target"]
+    actions = ["cancel"]
+
+    @admin.display(description="to", empty_value="where each died")
+    def to(self, job: Redrive) -> Queue | None:
+        return job.target
+
+    @admin.display(description="a second", empty_value="no limit")
+    def rate(self, job: Redrive) -> float | None:
+        return job.rate_per_second
+
+    @admin.display(description="started at", ordering="started_at")
+    def at(self, job: Redrive) -> str:
+        return say_time(job.started_at)
+
+    @admin.action(description="Cancel…", permissions=["operate"])
+    def cancel(self, request: HttpRequest, rows: QuerySet[Redrive]) -> HttpResponse | None:
+        if len(rows) == 1:
+            return redirect("queue-cancel-redrive", rows[0].queue.name, rows[0].pk)
+        self.message_user(request, "Choose one job: each is cancelled by itself.", messages.ERROR)
+        return None
+
+
+@admin.register(Outcome)
+class OutcomeAdmin(LookOnlyAdmin):
+    """What became of messages, for the time their queue says. Without payloads."""
+
+    list_display = ["at", "queue", "message_id", "outcome", "by", "receives", "reason", "correlation_id"]
+    list_display_links = None
+    list_filter = ["queue"]
+    list_select_related = ["queue"]
+    search_fields = ["=message_id", "=correlation_id"]
+    search_help_text = "A message's id, or a correlation id."
+
+
+def _name(request: HttpRequest) -> str:
+    return request.user.get_username()
 
 
 def _say_count(queue: Any, state: str) -> str:

@@ -1,4 +1,7 @@
-"""The admin looks, and redrives; it edits nothing."""
+"""The admin looks, alters settings through the service, and leads to the pages that say the numbers first."""
+
+import html
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -10,16 +13,12 @@ from queues import services
 from queues.admin import SHOWN_PAYLOAD_CHARACTERS
 from queues.declarations import Queue
 from queues.models import Message
+from queues.models import Queue as Q
 from queues.services import NewMessage
+from queues.settings import read_settings
 from tests.queues.conftest import Receive, sent_id, sent_ids
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def ann(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("ann"))
-    return client
 
 
 def test_queues_are_listed_with_their_counts(ann: Client, bookings: Queue) -> None:
@@ -28,9 +27,9 @@ def test_queues_are_listed_with_their_counts(ann: Client, bookings: Queue) -> No
     page = ann.get(reverse("admin:queues_queue_changelist")).content.decode()
     assert '<td class="field-ready">3</td>' in page
     assert '<td class="field-scheduled">1</td>' in page
-    queue_page = ann.get(reverse("admin:queues_queue_change", args=[bookings_id()]))
-    assert queue_page.status_code == 200
-    assert b'name="_save"' not in queue_page.content
+    page = ann.get(reverse("admin:queues_queue_change", args=[bookings_id()])).content.decode()
+    assert "How long a receiver has for what it received. 1 to 43,200. Default: 30." in page
+    assert "/queues/bookings/delete/" in page
 
 
 def test_messages_are_filtered_by_queue_and_state_and_vanish_when_acknowledged(
@@ -63,15 +62,162 @@ def test_a_payload_is_shown_cut_and_escaped_and_never_edited(ann: Client, bookin
     assert Message.objects.count() == 1
 
 
-def test_selected_dead_letters_are_redriven(ann: Client, bookings: Queue, receive: Receive) -> None:
+@pytest.mark.parametrize(("action", "page"), [("redrive", "redrive"), ("cancel", "cancel")])
+def test_selected_messages_lead_to_the_page_that_says_what_would_happen(
+    ann: Client, bookings: Queue, action: str, page: str
+) -> None:
     ids = sent_ids(bookings, [NewMessage(n) for n in range(3)])
-    services.reject(receive().token, ids[:2], queue=bookings)
     url = reverse("admin:queues_message_changelist")
     assert b"delete_selected" not in ann.get(url).content
-    answer = ann.post(url, {"action": "redrive", "_selected_action": [ids[0], ids[2]]}, follow=True)
-    assert "1 of the selected messages are ready again." in answer.content.decode()
-    assert Message.objects.get(id=ids[0]).state == Message.State.READY
-    assert AuditEntry.objects.get(action="redrive").actor == "ann"
+    answer = ann.post(url, {"action": action, "_selected_action": [ids[2], ids[0]]})
+    assert answer["Location"] == f"/queues/bookings/{page}/?id={ids[0]}&id={ids[2]}"
+    assert ann.get(answer["Location"]).status_code == 200
+
+
+def test_messages_of_two_queues_are_not_redriven_together(ann: Client, bookings: Queue) -> None:
+    services.create_queue("other", owner="sales")
+    ids = [sent_id(bookings, 1), sent_id("other", 1)]
+    url = reverse("admin:queues_message_changelist")
+    answer = ann.post(url, {"action": "redrive", "_selected_action": ids}, follow=True)
+    assert "Choose messages of one queue" in answer.content.decode()
+
+
+def test_every_state_is_shown(ann: Client, bookings: Queue, receive: Receive) -> None:
+    services.send(bookings, 1, group_key="key-leased")
+    receive(1)
+    (dead,) = sent_ids(bookings, [NewMessage(2, group_key="key-dead")])
+    services.reject(receive(1).token, [dead], queue=bookings, error="no seat")
+    services.send_many(
+        bookings, [NewMessage(3, group_key="key-ready"), NewMessage(4, group_key="key-scheduled", delay_seconds=60)]
+    )
+    page = ann.get(reverse("admin:queues_message_changelist")).content.decode()
+    for word in ("key-ready", "key-scheduled", "key-leased", "key-dead", "Scheduled", "Leased", "Dead", "Waiting"):
+        assert word in page
+    page = ann.get(reverse("admin:queues_message_change", args=[dead])).content.decode()
+    assert "no seat" in page
+    assert f"/queues/bookings/messages/{dead}/" in page
+
+
+# Queues
+
+
+def changed(**fields: Any) -> dict[str, Any]:
+    """The form of bookings as the page shows it, with some fields changed by hand."""
+    shown = read_settings(Q.objects.get(name="bookings")) | {"description": ""}
+    letters = shown.pop("dead_letter_queue")
+    shown["dead_letter_queue"] = letters and Q.objects.get(name=letters).pk
+    shown.pop("is_ordered")
+    told = {name: "" if value is None else str(value) for name, value in shown.items()}
+    return {**{f"initial-{name}": value for name, value in told.items()}, **told, "reason": "a test's", **fields}
+
+
+def posted(client: Client, **fields: Any) -> str:
+    url = reverse("admin:queues_queue_change", args=[bookings_id()])
+    return html.unescape(client.post(url, changed(**fields), follow=True).content.decode())
+
+
+def test_settings_are_altered_through_the_service_with_a_reason(ann: Client, bookings: Queue) -> None:
+    before = Q.objects.get(name="bookings").revision
+    services.create_queue("lost", owner="sales")
+    posted(ann, lease_seconds="45", max_length="1000", dead_letter_queue=str(Q.objects.get(name="lost").pk))
+    queue = Q.objects.get(name="bookings")
+    assert (queue.lease_seconds, queue.max_length, queue.max_receives) == (45, 1_000, 3)
+    assert queue.dead_letter_queue is not None
+    assert queue.dead_letter_queue.name == "lost"
+    assert queue.revision != before, "every process minds it from its next statement on"
+    entry = AuditEntry.objects.get(action="alter queue")
+    assert (entry.actor, entry.reason) == ("ann", "a test's")
+    assert entry.facts["changed"] == {
+        "lease_seconds": [30, 45],
+        "max_length": [None, 1_000],
+        "dead_letter_queue": [None, "lost"],
+    }
+    posted(ann, max_length="", lease_seconds="")
+    queue.refresh_from_db()
+    assert (queue.max_length, queue.lease_seconds) == (None, 30), "empty asks for none, or for the default"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"lease_seconds": "0"}, "lease_seconds is 0; allowed are 1 to 43,200."),
+        ({"max_receives": "2000"}, "max_receives is 2000; allowed are 1 to 1,000."),
+        ({"backoff_jitter": "2"}, "backoff_jitter is 2.0; allowed are 0 to 1."),
+        ({"lease_seconds": "45", "reason": ""}, "This field is required."),
+        ({}, "Nothing is changed."),
+    ],
+)
+def test_what_a_queue_cannot_be_is_refused_at_its_field(
+    ann: Client, bookings: Queue, fields: dict[str, str], said: str
+) -> None:
+    assert said in posted(ann, **fields)
+    assert not AuditEntry.objects.exists()
+
+
+def test_two_who_alter_a_queue_at_once_do_not_undo_each_other(ann: Client, bookings: Queue) -> None:
+    stale = changed(max_receives="9")
+    services.alter_queue("bookings", lease_seconds=45, actor="bob")
+    ann.post(reverse("admin:queues_queue_change", args=[bookings_id()]), stale)
+    queue = Q.objects.get(name="bookings")
+    assert (queue.lease_seconds, queue.max_receives) == (45, 9)
+
+
+def test_a_refusal_of_the_service_is_said_and_nothing_is_altered(ann: Client, bookings: Queue) -> None:
+    services.create_queue("lost", owner="sales")
+    services.create_queue("source", owner="sales", dead_letter_queue="bookings")
+    page = posted(ann, dead_letter_queue=str(Q.objects.get(name="lost").pk))
+    assert "bookings is itself a dead-letter queue: it has none of its own." in page
+    assert Q.objects.get(name="bookings").dead_letter_queue is None
+
+
+@pytest.mark.parametrize(("action", "page"), [("pause", "pause"), ("redrive", "redrive"), ("purge", "purge")])
+def test_a_chosen_queue_leads_to_its_page(ann: Client, bookings: Queue, action: str, page: str) -> None:
+    services.create_queue("other", owner="sales")
+    url = reverse("admin:queues_queue_changelist")
+    answer = ann.post(url, {"action": action, "_selected_action": [bookings_id()]})
+    assert answer["Location"] == f"/queues/bookings/{page}/"
+    both = {"action": action, "_selected_action": [bookings_id(), Q.objects.get(name="other").pk]}
+    assert "Choose one queue" in ann.post(url, both, follow=True).content.decode()
+
+
+def test_paused_queues_say_so_and_are_resumed(ann: Client, bookings: Queue) -> None:
+    services.pause_queue("bookings", actor="bob", reason="down")
+    url = reverse("admin:queues_queue_changelist")
+    assert "by bob" in ann.get(url).content.decode()
+    ann.post(url, {"action": "resume", "_selected_action": [bookings_id()]})
+    assert Q.objects.get(name="bookings").paused_at is None
+    assert AuditEntry.objects.get(action="resume queue").actor == "ann"
+
+
+def test_nobody_but_a_superuser_alters_a_queue(client: Client, bookings: Queue) -> None:
+    staff = User.objects.create_user("bob", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(content_type__app_label="queues"))
+    client.force_login(staff)
+    url = reverse("admin:queues_queue_change", args=[bookings_id()])
+    assert b'name="_save"' not in client.get(url).content
+    assert client.post(url, changed(lease_seconds="45")).status_code == 403
+    assert client.post(reverse("admin:queues_queue_delete", args=[bookings_id()])).status_code == 403
+
+
+def test_redrives_and_outcomes_are_listed(ann: Client, bookings: Queue, receive: Receive) -> None:
+    services.alter_queue("bookings", outcome_seconds=60, actor="ann")
+    acked, dead = sent_ids(bookings, [NewMessage(1), NewMessage(2)])
+    lease = receive(holder="till-1")
+    services.ack(lease.token, [acked], queue=bookings)
+    services.reject(lease.token, [dead], queue=bookings)
+    job = services.start_redrive(bookings, actor="bob")
+    url = reverse("admin:queues_redrive_changelist")
+    page = ann.get(url).content.decode()
+    assert "Running" in page
+    assert "bob" in page
+    answer = ann.post(url, {"action": "cancel", "_selected_action": [job]})
+    assert answer["Location"] == f"/queues/bookings/redrives/{job}/cancel/"
+    page = ann.get(reverse("admin:queues_outcome_changelist"), {"q": str(acked)}).content.decode()
+    assert "till-1" in page
+    assert "1 outcome" in page
+
+
+# Who may
 
 
 def test_who_may_only_look_is_offered_no_redrive(client: Client, bookings: Queue, receive: Receive) -> None:
