@@ -22,7 +22,10 @@ export function updateRows(body, part) {
 
 function fillRow(row, { key, id, cells }) {
   all('[data-c]', row).forEach((cell, at) => setText(cell, cells[at]));
-  for (const link of all('[data-href]', row)) setAttribute(link, 'href', link.dataset.href.replace('{id}', id ?? key));
+  for (const link of all('[data-href]', row)) {
+    setAttribute(link, 'href', link.dataset.href.replace('{id}', id ?? key));
+    if (link.dataset.label) setAttribute(link, 'aria-label', link.dataset.label.replace('{id}', id ?? key));
+  }
 }
 
 function hold(body, area, part) {
