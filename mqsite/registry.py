@@ -27,6 +27,10 @@ class Registry(Generic[K, V]):
             self.clashes.append(f"{self.noun} {key} is declared twice, differently: {says}.")
         return value
 
+    def discard(self, key: K) -> None:
+        """For what was found, not declared: it may go again."""
+        self._entries.pop(key, None)
+
     def get(self, key: K) -> V | None:
         return self._entries.get(key)
 

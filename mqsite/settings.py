@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "mqsite",
     "logs",
     "queues",
+    "bindings",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

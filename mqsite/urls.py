@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
+from bindings import urls as bindings_urls
 from logs import urls as logs_urls
 from logs.live import GroupSocket, TopicSocket
 from mqsite import overview
@@ -15,7 +16,7 @@ urlpatterns = [
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
-    path("api/", include([*logs_urls.endpoints, *queues_urls.endpoints])),
+    path("api/", include([*logs_urls.endpoints, *queues_urls.endpoints, *bindings_urls.endpoints])),
     *logs_urls.pages,
     *queues_urls.pages,
 ]
