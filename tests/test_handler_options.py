@@ -1,5 +1,6 @@
 """A handler's options: what is refused, how long it may take, and what its policy says about a failure."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -8,9 +9,9 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from mqsite import handling
+from mqsite.calling import Ran, TimeLimitExceeded, run
 from mqsite.errors import Conflict, Invalid, MessagingError, NotFound
-from mqsite.handling import Options, TimeLimitExceeded, read_options, run
+from mqsite.handling import Options, read_options
 from mqsite.models import AuditEntry
 from mqsite.retry import Reject, Retry, RetryIn
 from tests.concurrency import in_thread
@@ -110,7 +111,7 @@ class Item:
     cause_id, headers = "1", []  # type: ignore[var-annotated]
 
 
-def call(function: Callable[..., Any], seconds: float, batch: int | None = None) -> handling.Ran:
+def call(function: Callable[..., Any], seconds: float, batch: int | None = None) -> Ran:
     return run(function, Options(seconds=seconds, batch=batch), [Item()], halt=lambda: False)
 
 
@@ -146,6 +147,34 @@ def test_an_async_handler_is_cancelled_at_its_time_limit() -> None:
 
     assert is_time_limit(call(wait, 0.05).error)
     assert not is_time_limit(call(fail, 5).error)
+
+
+@pytest.mark.parametrize("batch", [None, 5])
+def test_what_is_async_is_awaited_and_what_only_looks_done_fails(batch: int | None) -> None:
+    done: list[object] = []
+
+    async def work(item: object) -> None:
+        done.append(item)
+
+    class Worker:
+        async def __call__(self, item: object) -> None:
+            done.append(item)
+
+    assert call(Worker(), 5, batch).error is None
+    assert len(done) == 1
+    error = call(lambda item: work(item), 5, batch).error
+    assert isinstance(error, Invalid)
+    assert "returned a coroutine, which nobody ran" in str(error)
+
+
+def test_somebody_elses_alarm_goes_on() -> None:
+    left, _ = signal.getitimer(signal.ITIMER_REAL)  # of the test runner
+    before = signal.getsignal(signal.SIGALRM)
+    call(lambda _: None, 1)
+    after, _ = signal.getitimer(signal.ITIMER_REAL)
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert (after > 0) == (left > 0)
+    assert after <= left
 
 
 def test_in_another_thread_a_handler_that_took_too_long_is_failed_when_it_returns() -> None:

@@ -146,23 +146,26 @@ def _read_on(assignment: Assignment, subscription: Subscription, halt: Stop) -> 
 
 class _Pace:
     """How many records go into one call or transaction: after a failure fewer, until the culprit is alone; then
-    more again."""
+    more and more again."""
 
     def __init__(self, most: int, *, alone: int | None) -> None:
         self._most = self._size = most
         self._alone = alone  # the offset of a record that failed
+        self._suspects_end: int | None = None  # the offset up to which one of the next records must be the culprit
 
     def choose(self, waiting: list[Record]) -> list[Record]:
-        if self._alone is None or self._alone < waiting[0].offset:
-            return waiting[: self._size]
-        if self._alone == waiting[0].offset:
-            return waiting[:1]
-        return [record for record in waiting[: self._size] if record.offset < self._alone]
+        first = waiting[0].offset
+        if self._alone is not None and self._alone >= first:
+            return [record for record in waiting[: self._size] if record.offset < self._alone] or waiting[:1]
+        if self._suspects_end is not None and self._suspects_end >= first:
+            suspects = [record for record in waiting[: self._most] if record.offset <= self._suspects_end]
+            self._size = max(1, len(suspects) // 2)
+        return waiting[: self._size]
 
     def note(self, delivered: Delivered, chunk: list[Record]) -> None:
         if delivered.suspect is not None:
             self._alone = delivered.suspect
         elif delivered.is_failed:
-            self._size = max(1, len(chunk) // 2)
+            self._suspects_end = chunk[-1].offset
         else:
             self._size = min(self._most, self._size * 2)

@@ -13,7 +13,8 @@ from logs.models import ParkedRecord
 from logs.rows import Record
 from logs.services import Assignment
 from mqsite import activity, sql
-from mqsite.handling import AT_LEAST_ONCE, AT_MOST_ONCE, TRANSACTION, Ran, Stop, run, say_error
+from mqsite.calling import Ran, run
+from mqsite.handling import AT_LEAST_ONCE, AT_MOST_ONCE, TRANSACTION, Stop, say_error
 from mqsite.retry import Reject, Verdict
 
 logger = logging.getLogger(__name__)

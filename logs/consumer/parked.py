@@ -8,7 +8,8 @@ from logs import services
 from logs.handlers import Subscription
 from logs.rows import Record
 from mqsite import activity, limits, sql
-from mqsite.handling import TRANSACTION, Ran, Stop, run, say_error
+from mqsite.calling import Ran, run
+from mqsite.handling import TRANSACTION, Stop, say_error
 
 logger = logging.getLogger(__name__)
 

@@ -29,8 +29,10 @@ def count_parked(group: str, *, using: str = "default") -> int:
 
 
 def find_asked(groups: list[str], *, using: str = "default") -> list[tuple[str, str]]:
-    """(group, topic) where parked records are to be tried again, of these groups."""
-    asked = ParkedRecord.objects.using(using).filter(group__name__in=groups, retry_asked_at__isnull=False)
+    """(group, topic) where parked records are to be tried again, of those of these groups that are not paused."""
+    asked = ParkedRecord.objects.using(using).filter(
+        group__name__in=groups, group__paused_at__isnull=True, retry_asked_at__isnull=False
+    )
     return list(asked.order_by("group__name", "topic").values_list("group__name", "topic").distinct())
 
 

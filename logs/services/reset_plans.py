@@ -201,6 +201,9 @@ def _make_plan(
     skipped = sum(move.records_to_skip for move in moves)
     if skipped:
         warnings.append(f"{skipped:,} records that the group never read will be skipped.")
+    parked = selectors.count_parked(group, using=using)
+    if parked:
+        warnings.append(f"What is parked stays parked ({parked:,}): retry or drop it by itself.")
     return ResetPlan(group, mode, says, moves, warnings, signing.dumps(said, salt=SALT, compress=True))
 
 

@@ -4,7 +4,7 @@ import logging
 from typing import NamedTuple
 
 from mqsite import activity
-from mqsite.handling import Ran
+from mqsite.calling import Ran
 from mqsite.retry import Retry, RetryIn
 from queues.handlers import Handled
 from queues.rows import Message

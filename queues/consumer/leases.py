@@ -9,7 +9,8 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from mqsite import activity, limits, sql, workers
-from mqsite.handling import Stop, run, say_error
+from mqsite.calling import run
+from mqsite.handling import Stop, say_error
 from queues import selectors, services
 from queues.consumer.failures import judge, note_failure, split
 from queues.errors import LeaseLost

@@ -6,7 +6,8 @@ from collections import deque
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from mqsite import activity, limits, sql
-from mqsite.handling import SHARED_SECONDS, Ran, Stop, run, say_error
+from mqsite.calling import SHARED_SECONDS, Ran, run
+from mqsite.handling import Stop, say_error
 from queues import services
 from queues.consumer.failures import judge, note_failure, split
 from queues.handlers import Handled

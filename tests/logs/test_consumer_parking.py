@@ -111,6 +111,9 @@ def test_parked_records_are_tried_again_for_their_group_and_dropped_with_the_han
     assert sweep() == 0, "nobody asked"
     assert services.retry_parked("billing", [first, second], actor="ann", reason="fixed") == 2
     assert services.retry_parked("billing", [first], actor="ann") == 0, "asked for already"
+    services.pause_group("billing", actor="ann")
+    assert sweep() == 0, "a group that is paused runs no handlers"
+    services.resume_group("billing", actor="ann")
     assert [p["retry_asked_by"] for p in selectors.list_parked("billing")] == ["ann", "ann", None]
     assert sweep() == 2
     assert handler.written == [0, 2, 1], "what the failing one wrote is undone"
@@ -180,7 +183,9 @@ def test_after_a_reset_what_is_parked_stays_and_is_parked_once(subscribed: Subsc
     subscribed(Handler(_1=Reject()), on_failure="park")
     publish(3)
     drain()
-    services.reset_offsets("billing", "to-earliest", actor="ann")
+    plan = services.plan_reset("billing", "to-earliest")
+    assert plan.warnings == ["What is parked stays parked (1): retry or drop it by itself."]
+    services.execute_reset(plan.token, actor="ann")
     assert parked() == [(1, "rejected", 1)]
     drain()
     assert (state()["committed"], parked()) == (3, [(1, "rejected", 1)])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.db import OperationalError, connection
 
-from mqsite import handling
+from mqsite import calling
 from mqsite.errors import Invalid
 from mqsite.handling import Handler
 from mqsite.models import AuditEntry
@@ -88,7 +88,7 @@ def test_a_lost_lease_ends_its_whole_batch_and_its_message_is_handled_again(
     bookings: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What lost its lease is in other hands already: no handler is started on it for nothing."""
-    monkeypatch.setattr(handling, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(calling, "SETTLE_SECONDS", 0)
     seen: list[int] = []
 
     def steal_once() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from mqsite import handling
+from mqsite import calling
 from mqsite.errors import NotFound
 from mqsite.models import AuditEntry
 from mqsite.retry import Reject, Retry, RetryIn
@@ -168,10 +168,10 @@ def test_a_handlers_attempts_stand_in_place_of_the_queues_receives(bookings: Que
 def test_at_least_once_what_was_done_is_acknowledged_together(bookings: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     left: list[int] = []
     handle(bookings, delivery="at_least_once")(lambda message: left.append(elsewhere(Message.objects.count)))
-    monkeypatch.setattr(handling, "SETTLE_SECONDS", 60.0)
+    monkeypatch.setattr(calling, "SETTLE_SECONDS", 60.0)
     send(3)
     drain()
-    monkeypatch.setattr(handling, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(calling, "SETTLE_SECONDS", 0.0)
     send(3)
     drain()
     assert left == [3, 3, 3, 3, 2, 1]

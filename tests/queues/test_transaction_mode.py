@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from mqsite import handling
+from mqsite import calling
 from mqsite.errors import Invalid
 from mqsite.models import AuditEntry, WorkerProcess
 from queues import consumer, services
@@ -136,7 +136,7 @@ def test_a_commit_that_fails_is_blamed_on_the_message_that_fails_alone(bookings:
 def test_what_a_long_batch_did_not_come_to_is_let_go_uncharged(
     bookings: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handling, "SHARED_SECONDS", -1.0)
+    monkeypatch.setattr(calling, "SHARED_SECONDS", -1.0)
     handle(bookings)(write)
     services.send_many(bookings, [NewMessage(n) for n in range(4)])
     drain()
