@@ -112,7 +112,7 @@ def _require_done(handler: Handler, result: object) -> None:
     if inspect.iscoroutine(result) or inspect.isgenerator(result):
         result.close()
         raise Invalid(
-            reason=f"{name_of(handler)} returned a {type(result).__name__}, which nobody ran. It can be def or async def."
+            reason=f"{name_of(handler)} returned a {type(result).__name__}, which nobody ran. Use def or async def."
         )
 
 

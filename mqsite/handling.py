@@ -33,6 +33,10 @@ class Options:
     seconds: float | None = None  # of one call
 
     @property
+    def is_limited(self) -> bool:
+        return self.concurrency is not None or self.rate is not None
+
+    @property
     def most(self) -> int:
         """How many are worth having at once."""
         if self.batch:

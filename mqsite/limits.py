@@ -80,25 +80,36 @@ def keep_slots() -> None:
 
 
 def take_tokens(handler: str, rate: float | None, wanted: int, *, halt: Stop) -> int:
-    """How many of the wanted records or messages may be handled now: at least one, waited for, or 0 once `halt`
-    says so. One statement a batch; not to be called inside a transaction, which would hold the row."""
+    """How many of the wanted records or messages may be handled now: at least one, waited for; 0 once `halt` says
+    so, or where another worker waits already: one is enough, the others have better to do.
+
+    One statement a batch; not to be called inside a transaction, which would hold the row.
+    """
     if rate is None:
         return wanted
-    while True:
-        granted, left = _take_tokens(handler, rate, wanted)
-        if granted:
-            return granted
-        until = time.monotonic() + (1 - left) / rate
-        while time.monotonic() < until:
-            if halt():
-                return 0
-            time.sleep(min(LOOK_SECONDS, 1 / rate))
+    granted, left = _take_tokens(handler, rate, wanted)
+    if granted:
+        return granted
+    with slot(f"{handler} waits", 1) as is_first:
+        while is_first and not granted and _sleep((1 - left) / rate, halt):
+            granted, left = _take_tokens(handler, rate, wanted)
+    return granted
 
 
 def give_back_tokens(handler: str, rate: float | None, count: int) -> None:
     """They were not needed after all."""
     if rate is not None and count > 0:
         _take_tokens(handler, rate, -count)
+
+
+def _sleep(seconds: float, halt: Stop) -> bool:
+    """False: halted."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if halt():
+            return False
+        time.sleep(min(LOOK_SECONDS, left))
+    return True
 
 
 def _take_slot(handler: str, most: int, token: uuid.UUID) -> bool:

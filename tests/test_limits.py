@@ -14,7 +14,8 @@ from queues.declarations import Queue, queues
 from queues.handlers import handle, handled
 from queues.models import Message
 from queues.services import NewMessage
-from tests.concurrency import all_at_once, elsewhere
+from tests.concurrency import all_at_once, elsewhere, in_thread
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,6 +106,18 @@ def test_a_bucket_holds_a_second_and_fills_by_the_rate() -> None:
 def test_who_waits_for_a_token_hears_the_halt() -> None:
     assert limits.take_tokens("h", 0.01, 1, halt=never) == 1
     assert limits.take_tokens("h", 0.01, 1, halt=lambda: True) == 0
+
+
+def test_one_worker_waits_for_tokens_and_the_others_have_better_to_do() -> None:
+    assert limits.take_tokens("h", 0.01, 1, halt=never) == 1
+    left = threading.Event()
+    waiting = in_thread(lambda: limits.take_tokens("h", 0.01, 1, halt=left.is_set))
+    try:
+        wait_until(HandlerSlot.objects.exists)
+        assert limits.take_tokens("h", 0.01, 1, halt=never) == 0
+    finally:
+        left.set()
+    assert waiting.result(timeout=10) == 0
 
 
 def test_what_was_not_needed_is_there_for_the_next() -> None:

@@ -1,6 +1,7 @@
 """The loop: fetch, handler, commit."""
 
 import logging
+import random
 import time
 
 from logs import selectors, services
@@ -30,7 +31,8 @@ _left_alone: set[Reads] = set()
 def drain(group: str, topic: str, partition: int, *, stop: Stop) -> bool:
     """Read a partition to its end, or for DRAIN_SECONDS; whether more is left to do.
 
-    Looks again after it has let go: a record published in between has nobody else to find it.
+    Looks again after it has let go: a record published in between has nobody else to find it. A handler with limits
+    is left to the sweep after that time, so that its other partitions have their turn.
     """
     subscription = subscriptions.get(Reads(group, topic))
     if subscription is None:
@@ -44,7 +46,7 @@ def drain(group: str, topic: str, partition: int, *, stop: Stop) -> bool:
 
     while selectors.has_unread(group, topic, partition):
         if halt():
-            return True
+            return not subscription.options.is_limited
         with limits.slot(subscription.limit_name, subscription.options.concurrency) as is_free:
             if not is_free or not _hold_and_read(subscription, partition, halt):
                 return False
@@ -55,6 +57,7 @@ def sweep(*, stop: Stop) -> int:
     """Drain what no wake-up announced, and try again what was parked; how many partitions and records that was."""
     groups = sorted({s.group.name for s in subscriptions})
     found = selectors.find_behind(groups, limit=SWEEP_PARTITIONS)
+    random.shuffle(found)  # where limits let few of them run, each comes first some time
     for item in found:
         if stop():
             break
@@ -133,7 +136,7 @@ def _read_on(assignment: Assignment, subscription: Subscription, halt: Stop) -> 
         chunk = pace.choose(waiting)
         granted = limits.take_tokens(subscription.limit_name, subscription.options.rate, len(chunk), halt=halt)
         if not granted:
-            return True
+            return False
         delivered = deliver(assignment, subscription, chunk[:granted], halt)
         if not delivered.goes_on:
             return False

@@ -35,7 +35,7 @@ def drain(subject: Handled, halt: Stop) -> bool:
     while not halt():
         granted = limits.take_tokens(subject.limit_name, subject.options.rate, most, halt=halt)
         if not granted:
-            return True
+            return halt()
         lease = services.receive(
             subject.queue, holder=workers.name(), max_messages=granted, lease_seconds=lease_seconds
         )

@@ -27,7 +27,7 @@ def drain_at_most_once(subject: Handled, halt: Stop) -> bool:
     while not halt():
         granted = limits.take_tokens(subject.limit_name, subject.options.rate, subject.options.most, halt=halt)
         if not granted:
-            return True
+            return halt()
         with transaction.atomic():
             messages = services.take(subject.queue, max_messages=granted)
             services.ack_taken(messages)
@@ -52,7 +52,7 @@ def _drain(subject: Handled, halt: Stop) -> bool:
         most = 1 if one_by_one else subject.options.most
         granted = limits.take_tokens(subject.limit_name, subject.options.rate, most, halt=halt)
         if not granted:
-            return True
+            return halt()
         taken = _Taken()
         session = sql.session(DEFAULT_DB_ALIAS)
         try:
