@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from mqsite import workers
 from mqsite.handling import Stop
@@ -129,7 +129,7 @@ def _free_slot(token: uuid.UUID) -> None:
     try:
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM mqsite_handlerslot WHERE token = %s", [token])
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         pass  # the database went away: the slot is free once its heartbeat stopped
 
 

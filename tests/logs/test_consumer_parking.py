@@ -243,3 +243,13 @@ def test_blocking_for_ever_waits_long_for_what_no_retry_can_help(subscribed: Sub
     drain()
     assert 75 < state()["failing"]["retry_in"] <= 100
     assert ParkedRecord.objects.count() == 0
+
+
+def test_a_deleted_group_takes_what_it_parked_along_and_a_deleted_topic_does_not(subscribed: Subscribed) -> None:
+    subscribed(Handler(_0=Reject()), on_failure="park")
+    publish(1)
+    drain()
+    services.delete_topic("orders", actor="ann")
+    assert selectors.list_parked("billing")[0]["value"] == '{"n":0}'
+    services.delete_group("billing", actor="ann")
+    assert ParkedRecord.objects.count() == 0
