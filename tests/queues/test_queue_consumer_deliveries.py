@@ -193,8 +193,9 @@ def test_a_handler_extends_its_lease(bookings: Queue) -> None:
 
 
 def test_what_nobody_here_handles_is_left_alone_and_said_once(
-    bookings: Queue, caplog: pytest.LogCaptureFixture
+    bookings: Queue, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(consumer, "_left_alone", set())
     send(1)
     for _ in range(3):
         assert drain() is False
