@@ -22,7 +22,7 @@ def find_faults() -> list[str]:
         logger.warning("The database does not answer: started without looking for what handlers read.")
         found = run_checks(tags=[TAG])
     connections.close_all()  # the children are forked from here
-    return [str(each) for each in found if not each.is_silenced()]
+    return [f"{each.msg} {each.hint} ({each.id})" for each in found if not each.is_silenced()]
 
 
 @register(TAG)

@@ -86,9 +86,12 @@ def test_a_partition_that_stands_still_is_the_first_problem_and_names_the_record
     assert problem["title"] == "billing is 12 minutes behind on orders"
     assert problem["lead"] == "Partition 0 stands still at offset 3,902."
     assert "KeyError: 'YV'" in problem["text"]
-    assert "609 records wait behind it" in problem["text"]
+    assert "next try in 38 s. 609 records wait behind it" in problem["text"]
     (open_problem,) = pictures.find_problems([orders], payload_free=True)
     assert "KeyError" not in str(open_problem)
+    failing["retry_in"] = None
+    (blocked,) = pictures.find_problems([orders])
+    assert "and is not tried again until somebody asks for it. 609" in blocked["text"]
 
 
 def test_of_many_groups_the_late_ones_are_drawn_and_the_rest_counted() -> None:
