@@ -253,3 +253,14 @@ def test_a_deleted_group_takes_what_it_parked_along_and_a_deleted_topic_does_not
     assert selectors.list_parked("billing")[0]["value"] == '{"n":0}'
     services.delete_group("billing", actor="ann")
     assert ParkedRecord.objects.count() == 0
+
+
+def test_the_attempts_of_one_record_are_not_counted_for_the_next(subscribed: Subscribed) -> None:
+    handler = Handler(_0=ValueError("no"), _1=ValueError("no"))
+    subscribed(handler, on_failure="park", retry=Retry(attempts=2))
+    publish(2)
+    drain()
+    del handler.failures[0]
+    GroupPartition.objects.update(retry_at=None)
+    drain()
+    assert (state()["committed"], state()["failing"]["attempts"], parked()) == (1, 1, [])
