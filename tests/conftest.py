@@ -1,5 +1,7 @@
 """Fixtures for all tests. The servers come from `mqsite.stack.pytest_plugin`."""
 
+import os
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -30,6 +32,14 @@ def private_stack() -> Iterator[TemporaryServers]:
         yield servers
     finally:
         servers.close()
+
+
+@pytest.fixture
+def seed() -> int:
+    """Printed, so that a failure can be sought again: MQSITE_STRESS_SEED=... takes it."""
+    found = int(os.environ.get("MQSITE_STRESS_SEED") or random.randrange(10**6))
+    print(f"MQSITE_STRESS_SEED={found}")
+    return found
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,7 @@ from tests.log_stress import STOP_FILE
 PLAIN, ORDERED, LETTERS = "bookings", "orders", "lost"
 OWNER = "sales"
 KEYS = 6
+SHARED_PER_SECOND = 5
 LEASE_SECONDS = 1.0
 FAILURES, SUICIDES = 0.04, 0.002  # of handlers
 DRAINED_FILE = "drained"  # consumers and the operator stop once it is there, senders at STOP_FILE
@@ -31,42 +32,51 @@ class Sender(Role):
         while not stopped():
             queue, manner = self.chance.choice([PLAIN, ORDERED]), self.chance.choice(["own", "own", "kept", "undone"])
             with_ids, size = self.chance.random() < 0.3, self.chance.randint(1, 6)
-            payloads = [f"{self.name}/{os.getpid()}/{self.count + n}" for n in range(size)]
-            self.count += size
-            sent = self._send(queue, manner, payloads, with_ids)
-            while sent is None and with_ids and manner != "undone" and not stopped():
-                sent = self._send(queue, manner, payloads, with_ids)
+            batch = [self._make(queue, with_ids) for _ in range(size)]
+            while not self._send(queue, manner, batch) and with_ids and manner != "undone" and not stopped():
+                pass
             time.sleep(0.05)  # not a wait: the others need the processor as well
 
-    def _send(self, queue: str, manner: str, payloads: list[str], with_ids: bool) -> list[int] | None:
+    def _send(self, queue: str, manner: str, batch: list[Any]) -> bool:
         from django.db import transaction
 
         from queues import services
 
-        batch = [self._make(queue, p, f"{p} id" if with_ids else None) for p in payloads]
-        sent = None
         with self.outliving_the_database(ZeroDivisionError):
             if manner == "own":
-                sent = services.send_many(queue, batch)
+                sent = services.send_many(queue, [*batch, *self._share(queue)])
             else:
                 with transaction.atomic():
-                    half = len(batch) // 2
-                    sent = services.send_many(queue, batch[half:][::-1] if queue == PLAIN else batch[:half])
-                    sent += services.send_many(queue, batch[:half] if queue == PLAIN else batch[half:])
+                    sent = services.send_many(queue, batch[:2])
+                    for other in self.chance.sample([PLAIN, ORDERED], 2):
+                        services.send_many(other, self._share(other))
+                    sent += services.send_many(queue, batch[2:])
                     if manner == "undone":
-                        self.journal.note(does="undo", ids=[s.id for s in sent], payloads=payloads)
+                        self.journal.note(does="undo", payloads=[m.payload for m in batch])
                         _ = 1 / 0
-            self.journal.note(does="send", queue=queue, ids=[s.id for s in sent])
-            return [s.id for s in sent]
-        return None
+            self.journal.note(does="send", ids=[s.id for s in sent[: len(batch)]])
+            return True
+        return False
 
-    def _make(self, queue: str, payload: str, id_: str | None) -> Any:
+    def _make(self, queue: str, with_id: bool) -> Any:
         from queues.services import NewMessage
 
+        self.count += 1
+        key = f"key {self.chance.randrange(KEYS)}"
+        payload = f"{queue}/{self.name}/{os.getpid()}/{key}/{self.count}"
+        made = NewMessage(payload, group_key=key, dedup_id=payload if with_id else None)
         if queue == ORDERED:
-            return NewMessage(payload, group_key=f"key {self.chance.randrange(KEYS)}", dedup_id=id_)
-        delay = self.chance.choice([0, 0, 0, 0.5])
-        return NewMessage(payload, priority=self.chance.choice([0, 0, 5]), delay_seconds=delay, dedup_id=id_)
+            return made
+        return made._replace(priority=self.chance.choice([0, 0, 5]), delay_seconds=self.chance.choice([0, 0, 0.5]))
+
+    def _share(self, queue: str) -> list[Any]:
+        """What all senders send at about the same time, in any order: only one of them does."""
+        from queues.services import NewMessage
+
+        now = int(time.time() * SHARED_PER_SECOND)
+        ids = [f"{queue} {now - n}" for n in range(self.chance.randint(1, 3))]
+        self.chance.shuffle(ids)
+        return [NewMessage(id_, group_key=id_[-1], dedup_id=id_) for id_ in ids]
 
 
 class Worker(Role):
@@ -89,7 +99,13 @@ class Worker(Role):
         workers.stop_timers()
 
     def handle(self, message: Any) -> None:
-        write_done(message)
+        from django.db import IntegrityError
+
+        try:
+            write_done(message)
+        except IntegrityError as error:
+            self.journal.note(does="fail", error=repr(error))
+            raise
         if self.chance.random() < SUICIDES:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.chance.random() < FAILURES:
@@ -118,7 +134,7 @@ class Holder(Role):
 
     def ack_in_a_transaction(self, lease: Any) -> None:
         """Some may be lost; what is written for them is taken back."""
-        from django.db import transaction
+        from django.db import IntegrityError, transaction
 
         from queues import services
         from queues.errors import LeaseLost
@@ -130,13 +146,17 @@ class Holder(Role):
                     services.ack_handled(message)
             except LeaseLost:
                 self.journal.note(does="lose")
+            except IntegrityError as error:  # another has done it, so the lease must be lost
+                if not services.extend(lease.token, [message.id], queue=lease.queue):
+                    self.journal.note(does="fail", error=repr(error))
 
     def ack(self, lease: Any) -> None:
         from queues import services
 
         ids = [m.id for m in lease.messages]
         lost = services.ack(lease.token, ids, queue=lease.queue)
-        self.journal.note(does="ack", ids=[i for i in ids if i not in lost], at=time.time())
+        acked = [m.text for m in lease.messages if m.id not in lost]
+        self.journal.note(does="ack", payloads=acked, at=time.time())
 
     def nack(self, lease: Any) -> None:
         from queues import services
@@ -168,28 +188,38 @@ class Holder(Role):
         ids = [m.id for m in lease.messages]
         services.give_back(lease.token, ids, queue=lease.queue)
         for act in (services.ack, services.nack, services.reject, services.extend):
-            if act(lease.token, ids, queue=lease.queue) != ids:  # type: ignore[operator]
+            if act(lease.token, ids, queue=lease.queue) != ids:
                 self.journal.note(does="fail", error=f"{act} did something with a lease that was used up")
 
 
 class Operator(Role):
-    """Redrives, cancels, purges and pauses."""
+    """Redrives, cancels, purges and pauses; in the end it sees to it that all can be handled."""
+
+    folder: Path
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        acts = [self.start_redrive, self.start_redrive, self.redrive, self.cancel, self.purge, self.pause]
-        while not (Path(self.folder) / STOP_FILE).exists():
+        acts = [self.start_redrive, self.redrive, self.cancel, self.cancel, self.purge, self.pause]
+        left: list[Callable[[str], None]] = []
+        while not (self.folder / STOP_FILE).exists():
+            left = left or self.chance.sample(acts, len(acts))
             with self.outliving_the_database():
-                act = self.chance.choice(acts)
+                act = left.pop()
                 act(self.chance.choice([PLAIN, ORDERED]))
                 self.journal.note(does=act.__name__)
             time.sleep(self.chance.uniform(0.05, 0.4))
-        while not stopped():  # so that all comes to its end
+        while not stopped():
             for queue in (PLAIN, ORDERED):
                 with self.outliving_the_database():
                     self._resume(queue)
-                    self.redrive(queue)
-                    self.start_redrive(queue)
+                    if self._has_letters(queue):
+                        self.redrive(queue)
+                        self.start_redrive(queue)
             time.sleep(0.3)
+
+    def _has_letters(self, queue: str) -> bool:
+        from queues import selectors
+
+        return bool(selectors.count_letters(selectors.require_queue(LETTERS if queue == PLAIN else queue)))
 
     def start_redrive(self, queue: str) -> None:
         from queues import services
@@ -252,7 +282,9 @@ def main(role: str, folder: str, name: str, seed: str) -> None:
     place = Path(folder)
     ends: Callable[[], bool] = (place / (STOP_FILE if role == "sender" else DRAINED_FILE)).exists
     roles: dict[str, type[Any]] = {"sender": Sender, "worker": Worker, "holder": Holder, "operator": Operator}
-    roles[role](place, name, int(seed)).run(ends)
+    process = roles[role](place, name, int(seed))
+    process.folder = place
+    process.run(ends)
 
 
 if __name__ == "__main__":

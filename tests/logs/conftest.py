@@ -1,7 +1,5 @@
 """What tests of the log share."""
 
-import os
-import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,11 +26,3 @@ def subscribed(db: None) -> Iterator[Subscribed]:
     yield register
     subscriptions._entries.pop(Reads("billing", "orders"), None)
     groups._entries.pop("billing", None)
-
-
-@pytest.fixture
-def seed() -> int:
-    """Printed, so that a failure can be sought again: MQSITE_STRESS_SEED=... takes it."""
-    found = int(os.environ.get("MQSITE_STRESS_SEED") or random.randrange(10**6))
-    print(f"MQSITE_STRESS_SEED={found}")
-    return found
