@@ -211,12 +211,14 @@ def nack(
         reason=reason,
         most=most,
         queue=queue,
+        own=not in_transaction(using),
     )
     return [Moved(*row) for row in rows]
 
 
 def give_back(token: UUID, ids: Sequence[int], *, queue: str, using: str) -> list[Moved]:
-    return [Moved(*row) for row in _run("give_back", using, token=token, ids=list(ids), queue=queue)]
+    own = not in_transaction(using)
+    return [Moved(*row) for row in _run("give_back", using, token=token, ids=list(ids), queue=queue, own=own)]
 
 
 def extend(token: UUID, ids: Sequence[int], *, seconds: float | None, queue: str, using: str) -> list[int]:

@@ -117,6 +117,56 @@ def test_deleting_a_queue_waits_for_open_senders_and_takes_what_they_sent(bookin
     assert Message.objects.count() == 0
 
 
+@pytest.mark.parametrize("act", ["take", "receive", "ack", "nack", "give_back", "extend", "cancel"])
+def test_a_deletion_waits_for_who_works_on_the_queue_and_then_sends_to_it(
+    bookings: Queue, receive: Receive, act: str
+) -> None:
+    held, other = sent_ids(bookings, [NewMessage(n) for n in range(2)])
+    token = receive(1).token
+    begun, go_on = threading.Event(), threading.Event()
+
+    def begin() -> object:
+        if act == "take":
+            return services.take(bookings)
+        if act == "receive":
+            return receive(1)
+        if act == "cancel":
+            return services.cancel(bookings, [other])
+        return getattr(services, act)(token, [held], queue=bookings)
+
+    def work() -> None:
+        with transaction.atomic():
+            begin()
+            begun.set()
+            assert go_on.wait(timeout=10)
+            services.send(bookings, "next")
+
+    working = in_thread(work)
+    assert begun.wait(timeout=10)
+    deletion = in_thread(lambda: services.delete_queue("bookings", actor="ann"))
+    wait_until(lambda: _waiting_for_locks() == 1, message="the deletion waits")
+    go_on.set()
+    working.result(timeout=10)
+    deletion.result(timeout=10)
+    assert (Message.objects.count(), Lease.objects.count()) == (0, 0)
+
+
+def test_a_deletion_waits_for_who_ends_the_head_of_a_key(registries: None) -> None:
+    """It would hold what waits behind the head, and wait for the head; the other way round for whom it meets."""
+    services.create_queue("trips", owner="sales", is_ordered=True)
+    (first, _) = sent_ids("trips", [NewMessage(n, group_key="a", ttl_seconds=9_000) for n in range(2)])
+    lease = services.receive("trips", holder="w", boundary="sales")
+    assert lease is not None
+    services.nack(lease.token, [first], queue="trips", delay_seconds=0)  # its row lies behind the other's now
+    Message.objects.filter(id=first).update(expires_at="2000-01-01T00:00Z")
+    with held_open(services.expire) as commit:
+        deletion = in_thread(lambda: services.delete_queue("trips", actor="ann"))
+        wait_until(lambda: _waiting_for_locks() == 1, message="the deletion waits")
+        commit()
+    deletion.result(timeout=10)
+    assert Message.objects.count() == 0
+
+
 def test_a_sender_that_met_a_deletion_is_refused_not_lost(bookings: Queue) -> None:
     with held_open(lambda: services.delete_queue("bookings", actor="ann")) as commit:
         late = in_thread(lambda: services.send(bookings, 2))

@@ -11,7 +11,8 @@ DECLARE
     receives_ int[];
 BEGIN
     SELECT l.message_ids, l.holder, q.id AS queue_id, q.is_ordered, q.outcome_seconds INTO l
-    FROM queues_lease l JOIN queues_queue q ON q.id = l.queue_id WHERE l.id = token AND q.name = queue_ FOR UPDATE OF l;
+    FROM queues_lease l JOIN queues_queue q ON q.id = l.queue_id WHERE l.id = token AND q.name = queue_
+      AND queues_share(own, q.id) FOR UPDATE OF l;
     IF NOT FOUND THEN
         RETURN;
     END IF;

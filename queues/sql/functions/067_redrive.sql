@@ -14,6 +14,9 @@ DECLARE
     last bigint;
     seen bigint;
 BEGIN
+    PERFORM queues_share(false, t.id) FROM (  -- first of all: a deletion of either waits for this job's row
+        SELECT DISTINCT unnest(ARRAY[r.queue_id, r.target_id]) AS id FROM queues_redrive r WHERE r.id = job
+        ORDER BY 1 OFFSET 0) t WHERE t.id IS NOT NULL;
     SELECT * INTO j FROM queues_redrive r WHERE r.id = job AND r.state = 0 FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN;

@@ -13,7 +13,8 @@ BEGIN
              ORDER BY w.id LIMIT most FOR UPDATE SKIP LOCKED LOOP
         ids := ARRAY(SELECT m.id FROM unnest(h.message_ids, h.receives) u(id, receives)
                      JOIN queues_message m ON m.id = u.id AND m.state = 0 AND m.receives = u.receives
-                     WHERE m.id = ANY (h.message_ids) ORDER BY m.id FOR UPDATE OF m SKIP LOCKED);
+                     WHERE m.id = ANY (h.message_ids) AND queues_is_staying(m.queue_id)
+                     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED);
         held := ARRAY(SELECT m.id FROM unnest(h.message_ids, h.receives) u(id, receives)
                       JOIN queues_message m ON m.id = u.id AND m.state = 0 AND m.receives = u.receives
                       WHERE m.id = ANY (h.message_ids) AND m.id <> ALL (ids));

@@ -11,6 +11,7 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM queues_share(false, queue_);
     IF NOT EXISTS (SELECT FROM queues_queue q WHERE q.id = queue_ AND q.revision = revision_) THEN
         RETURN;
     END IF;
