@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from logs import services as logs
 from mqsite.errors import Invalid
@@ -242,3 +242,13 @@ def test_an_id_that_another_has_committed_meanwhile_is_still_one_message_of_the_
     assert again == (first, True)
     assert duplicate == (fresh.id, True)
     assert {m.id: bytes(m.payload) for m in Message.objects.all()} == {first: b"theirs", fresh.id: b"z"}
+
+
+def test_what_is_sent_after_the_constraints_were_checked_is_placed_as_well(bookings: Queue) -> None:
+    """Django checks them within a transaction where fixtures are loaded, and so may anybody."""
+    with transaction.atomic():
+        sent_id(bookings, "a", dedup_id="a")
+        sent_id(bookings, "b", dedup_id="b")
+        connection.check_constraints()
+        sent_id(bookings, "c", dedup_id="c")
+    assert texts() == ["a", "b", "c"]

@@ -38,6 +38,9 @@ BEGIN
         IF current_setting('queues.turn', true) IS DISTINCT FROM NEW.xid || '/' || NEW.turns THEN
             PERFORM set_config('queues.turn', NEW.xid || '/' || NEW.turns, true);  -- once for all rows
             UPDATE queues_intent SET turns = NEW.turns + 1 WHERE xid = NEW.xid AND id = NEW.id;
+            IF NOT FOUND THEN  -- done with the first: the constraints are checked before the COMMIT, and may be again
+                PERFORM set_config('queues.turn', '', true);
+            END IF;
         END IF;
         RETURN NULL;
     END IF;
