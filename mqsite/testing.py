@@ -15,3 +15,15 @@ def assign_published() -> Callable[[], None]:
     from logs.services import assign_published
 
     return assign_published
+
+
+@pytest.fixture
+def place_sent() -> Callable[[], None]:
+    """Call it to receive, inside a test's transaction, what the code under test has sent.
+
+    Messages with a `dedup_id`, and those of ordered queues, find their place when their transaction commits.
+    Calling this does now what that COMMIT would do to queues.
+    """
+    from queues.services import place_sent
+
+    return place_sent

@@ -80,6 +80,10 @@ def send_placed(located: Located, batch: Batch, *, own: bool, sender: str, using
     return [Sent(*row) for row in rows]
 
 
+def place_now(*, using: str) -> None:
+    _run("place_now", using)
+
+
 def shut(queue_id: int, *, using: str) -> None:
     _run("shut", using, queue_id=queue_id)
 

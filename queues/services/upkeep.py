@@ -53,6 +53,11 @@ def promote(*, limit: int = 1_000, using: str = "default") -> int:
     return len(moved)
 
 
+def place_sent(*, using: str = "default") -> None:
+    """For tests that run inside a transaction: what it sent can be received in it now, and keys go on."""
+    store.place_now(using=using)
+
+
 def forget_dedup(*, limit: int = FORGET_BATCH, using: str = "default") -> int:
     """Forget deduplication ids whose time is over, at most `limit`; how many went."""
     return store.forget_dedup(limit=limit, using=using)
