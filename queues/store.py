@@ -80,6 +80,14 @@ def send_placed(located: Located, batch: Batch, *, own: bool, sender: str, using
     return [Sent(*row) for row in rows]
 
 
+def lock_room(queue_id: int, *, using: str) -> None:
+    _run("lock_room", using, queue_id=queue_id)
+
+
+def count_staged(queue_id: int, *, using: str) -> int:
+    return int(_run("count_staged", using, queue_id=queue_id)[0][0])
+
+
 def place_now(*, using: str) -> None:
     _run("place_now", using)
 

@@ -3,9 +3,12 @@
 import math
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
+
+from django.db import transaction
 
 from mqsite import tracing
 from mqsite.announce import announce
@@ -24,6 +27,7 @@ MAX_DELAY_SECONDS = 366 * 86_400.0 * 100
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100  # Django Tasks' range
 ROOM_SECONDS = 1.0  # how long a count of a queue's length is good for
 LEAST_ROOM = 1_000  # with less left it is counted at every send
+ROOM_SHARE = 32  # a process takes no more than this part of what is left without counting
 
 # How many messages this process may send to a queue before it counts again, and until when.
 _rooms: dict[tuple[str, int], tuple[int, float]] = {}
@@ -89,18 +93,25 @@ def send_many(
 
 def _send(name: str, given: list[NewMessage], sender: str, using: str, located: rows.Located) -> list[rows.Sent]:
     batch = _check_batch(name, given, located)
-    if located.max_length is not None:
-        _require_room(name, located, len(given), using)
+    own = not in_transaction(using)
+    if located.max_length is None or _take_room(located, located.max_length, len(given), using):
+        sent = _store(located, batch, own, sender, using)
+    else:
+        with transaction.atomic(using=using) if own else nullcontext():
+            _require_room(name, located, located.max_length, len(given), own, using)
+            sent = _store(located, batch, own, sender, using)
+    fresh = zip(sent, given, strict=True)
+    _announce(name, located, [pair for pair in fresh if not (batch.dedup_ids and pair[0].duplicate)], using)
+    return sent
+
+
+def _store(located: rows.Located, batch: rows.Batch, own: bool, sender: str, using: str) -> list[rows.Sent]:
     if located.is_ordered or batch.dedup_ids:
-        sent = store.send_placed(located, batch, own=not in_transaction(using), sender=sender, using=using)
+        sent = store.send_placed(located, batch, own=own, sender=sender, using=using)
     else:
         sent = store.send(located, batch, sender=sender, using=using)
     if not sent:
         raise QueueAltered
-    if batch.dedup_ids:
-        _announce(name, located, [pair for pair in zip(sent, given, strict=True) if not pair[0].duplicate], using)
-    else:
-        _announce(name, located, list(zip(sent, given, strict=True)), using)
     return sent
 
 
@@ -182,19 +193,32 @@ def _require_orderable(name: str, batch: rows.Batch) -> None:
         raise OrderedRefuses(queue=name)
 
 
-def _require_room(name: str, located: rows.Located, count: int, using: str) -> None:
-    """Refuse what is more than max_length. Of processes that send at the same moment, each counts for itself."""
-    assert located.max_length is not None
+def _take_room(located: rows.Located, max_length: int, count: int, using: str) -> bool:
+    """Whether there is so much room that nobody need count. Each process may use a part of it for a second."""
     room, until = _rooms.get((using, located.queue_id), (0, 0.0))
-    if count > room or time.monotonic() > until:
-        (depth,) = store.depth([located.queue_id], limit=located.max_length + 1, using=using)
-        length = depth.scheduled + depth.ready + depth.waiting + depth.leased
-        left = located.max_length - length
-        if count > left:
-            raise QueueFull(queue=name, length=length, limit=located.max_length, wanted=count)
-        room = left // 2 if left > LEAST_ROOM else 0
-        until = time.monotonic() + ROOM_SECONDS
-    _rooms[using, located.queue_id] = (room - count, until)
+    if time.monotonic() > until or 0 < room < count:
+        left = max_length - _measure(located, max_length, using)
+        room, until = left // ROOM_SHARE if left > LEAST_ROOM else 0, time.monotonic() + ROOM_SECONDS
+    enough = count <= room
+    _rooms[using, located.queue_id] = (room - count if enough else room, until)
+    return enough
+
+
+def _require_room(name: str, located: rows.Located, max_length: int, count: int, own: bool, using: str) -> None:
+    """Refuse what is more than max_length. Senders on their own come one after the other; a transaction does not
+    hold up others, and counts what it has sent itself."""
+    if own:
+        store.lock_room(located.queue_id, using=using)
+    length = _measure(located, max_length, using)
+    if not own:
+        length += store.count_staged(located.queue_id, using=using)
+    if count > max_length - length:
+        raise QueueFull(queue=name, length=length, limit=max_length, wanted=count)
+
+
+def _measure(located: rows.Located, max_length: int, using: str) -> int:
+    (depth,) = store.depth([located.queue_id], limit=max_length + 1, using=using)
+    return depth.scheduled + depth.ready + depth.waiting + depth.leased
 
 
 def _require_label(field: str, value: str | None) -> str | None:

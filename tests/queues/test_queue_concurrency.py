@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,7 @@ from django.db import connection, transaction
 from mqsite.errors import ReadCommittedRequired
 from queues import services
 from queues.declarations import Queue
-from queues.errors import QueueNotFound
+from queues.errors import QueueFull, QueueNotFound
 from queues.models import Lease, Message
 from queues.services import NewMessage
 from tests.concurrency import all_at_once, elsewhere, held_open, in_thread
@@ -115,6 +116,28 @@ def test_deleting_a_queue_waits_for_open_senders_and_takes_what_they_sent(bookin
         commit()
     deletion.result(timeout=10)
     assert Message.objects.count() == 0
+
+
+def test_senders_at_once_do_not_go_over_the_length_together(bookings: Queue) -> None:
+    services.alter_queue("bookings", max_length=20, actor="ann")
+
+    def fill(id_: bool) -> None:
+        with pytest.raises(QueueFull):
+            for n in range(21):
+                services.send(bookings, n, dedup_id=f"{threading.get_ident()} {n}" if id_ else None)
+
+    all_at_once([partial(fill, n % 2 == 0) for n in range(4)])
+    assert Message.objects.count() == 20
+
+
+def test_a_transaction_counts_what_it_has_sent_itself(bookings: Queue) -> None:
+    services.alter_queue("bookings", max_length=3, actor="ann")
+    with transaction.atomic():
+        services.send_many(bookings, [NewMessage(n, dedup_id=str(n)) for n in range(2)])
+        services.send(bookings, 2)
+        with pytest.raises(QueueFull):
+            services.send(bookings, 3, dedup_id="3")
+    assert Message.objects.count() == 3
 
 
 @pytest.mark.parametrize("act", ["take", "receive", "ack", "nack", "give_back", "extend", "cancel"])
