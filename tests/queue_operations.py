@@ -36,6 +36,12 @@ class Operations(Transactions):
             self.model.lease(kind, lease.token, holder, wanted)
             self.tokens.append((lease.token, kind.name, wanted))
 
+    def receive_and_act(self, which: int, most: int, holder: str, act: str, share: int) -> None:
+        before = len(self.tokens)
+        self.receive(which, most, holder, False)
+        if len(self.tokens) > before:
+            self.act(0, act, share, False)
+
     def act(self, which: int, act: str, share: int, undone: bool) -> None:
         """With a lease that may be fresh, used up in part, or long lost: of its messages some, and one of nobody."""
         if not self.tokens:

@@ -115,6 +115,15 @@ class Transactions:
         self._end(opened)
         look_from_the_bottom()  # what it gave back stands below what others took meanwhile
 
+    def meet(
+        self, which: int, first: list[NewMessage], theirs: list[NewMessage], second: list[NewMessage], undone: bool
+    ) -> None:
+        """Another sends the same ids while a transaction that sends them is open."""
+        self.do(("forget_ids", which, False))
+        batches = [[m._replace(dedup_id=m.dedup_id or "a") for m in batch] for batch in (first, theirs, second)]
+        sends: list[tuple[Any, ...]] = [("send", which, batch, "kept") for batch in batches]
+        self.hold(sends[:1], [sends[1][:3]], sends[2:], undone)
+
     def _elsewhere(self, work: Callable[[], object]) -> None:
         self.pool.submit(work).result(timeout=10)
 

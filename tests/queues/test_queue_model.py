@@ -48,7 +48,7 @@ batches = st.lists(
         priority=st.sampled_from([0, 0, -100, 7]),
         delay_seconds=st.sampled_from([0.0, 0.0, 0.0, DELAY_SECONDS]),
         ttl_seconds=st.sampled_from([None, None, 9_000.0]),
-        dedup_id=st.sampled_from([None, None, "a", "ü"]),
+        dedup_id=st.sampled_from([None, None, None, "a", "b", "ü"]),
         due_at=st.none(),
         headers=st.just(()),
         content_type=st.none(),
@@ -68,6 +68,7 @@ doings = st.lists(
     max_size=3,
 )
 holders = st.sampled_from(["ann", "bob"])
+acts = st.sampled_from(["ack", "ack", "nack", "nack", "later", "later", "reject", "reject", "extend", "give_back"])
 
 
 def call(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -81,13 +82,10 @@ meanwhile = st.one_of(
     call("transact", doings, seldom),
     call("receive", which, some, holders, seldom),
     call("receive", which, some, holders, seldom),
-    call(
-        "act",
-        numbers,
-        st.sampled_from(["ack", "ack", "nack", "nack", "later", "reject", "reject", "extend", "give_back"]),
-        numbers,
-        seldom,
-    ),
+    call("act", numbers, acts, numbers, seldom),
+    call("receive_and_act", which, some, holders, acts, numbers),
+    call("receive_and_act", which, some, holders, acts, numbers),
+    call("forget_ids", which, flags),
     call("renew", holders),
     call("let_a_lease_expire", numbers),
     call("reap", st.none() | holders),
@@ -107,7 +105,8 @@ calls = st.one_of(
     meanwhile,
     call("hold", doings, st.lists(meanwhile, max_size=4), doings, seldom),
     call("hold", doings, st.lists(meanwhile, max_size=4), doings, seldom),
-    call("forget_ids", which, flags),
+    call("meet", which, batches, batches, batches, seldom),
+    call("meet", which, batches, batches, batches, seldom),
     call("purge", which, st.sampled_from(["ready", "scheduled", "dead", "all"]), st.none() | some),
     call("pause", which, seldom),
     call("alter_failures", which, st.integers(1, 4), flags, flags),
