@@ -10,7 +10,8 @@ from django.db import connection, transaction
 
 from queues import floors, rows, selectors, services, store
 from queues.declarations import Queue
-from queues.models import Lease, Message
+from queues.models import Handling, Lease, Message
+from queues.services import NewMessage
 from tests.concurrency import held_open
 from tests.plans import plan_of, scans
 from tests.queues.conftest import Receive
@@ -34,6 +35,21 @@ def standing(bookings: Queue, request: pytest.FixtureRequest) -> int:
         if request.param == "fresh statistics":
             cursor.execute("ANALYZE queues_message, queues_lease")
     return queue_id
+
+
+MASS_DELETION = """
+    DELETE FROM queues_message WHERE position > 200;
+    INSERT INTO queues_message (queue_id, state, priority, ordered, group_key, position, sender, payload)
+    SELECT %s, CASE WHEN n <= 9 THEN 0 ELSE 3 END, 0, true, n %% 9, 30000 + n, '', 'x' FROM generate_series(1, 2000) n"""
+
+
+@pytest.fixture
+def deleted(bookings: Queue, standing: int) -> Iterator[None]:
+    """Most of it deleted at once, of which the statistics know nothing; and an ordered queue filled since."""
+    trips = services.create_queue("trips", owner="sales", is_ordered=True)
+    with held_open(hold_snapshot), connection.cursor() as cursor:
+        cursor.execute(MASS_DELETION, [trips.id])
+        yield
 
 
 COUNTERS = ("seq_scan", "idx_scan", "idx_tup_fetch")
@@ -220,3 +236,61 @@ def test_a_lost_lease_reads_no_message(standing: int) -> None:
         services.ack(uuid4(), list(range(1, 100)), queue="bookings")
     assert read["seq_scan"] == 0
     assert read["idx_tup_fetch"] <= 99
+
+
+def work_through_a_life(bookings: Queue) -> Iterator[str]:
+    """Every hot statement once; after each its name."""
+    sent = services.send_many(bookings, [NewMessage(n, dedup_id=str(n)) for n in range(5)])
+    services.send_many("trips", [NewMessage(n, group_key=str(n)) for n in range(5)])
+    services.place_sent()
+    yield "send_placed"
+    sent = services.send_many(bookings, [NewMessage(n) for n in range(5)])
+    yield "send"
+    assert floors.rescan(selectors.locate_queue("bookings").queue_id, using="default")
+    yield "heads"
+    for queue in (bookings, "trips"):
+        lease = services.receive(queue, holder="a", max_messages=4, boundary="sales")
+        assert lease is not None
+        yield "receive"
+        first, second, third, fourth = [m.id for m in lease.messages]
+        assert services.ack(lease.token, [first], queue=queue) == []
+        services.place_sent()
+        yield "ack"
+        assert services.nack(lease.token, [second], queue=queue, delay_seconds=60) == []
+        assert services.reject(lease.token, [third], queue=queue) == []
+        services.place_sent()
+        yield "nack"
+        Lease.objects.update(expires_at="2000-01-01T00:00Z")
+        assert services.reap() == 1
+        yield "reap"
+        taken = services.take(queue, max_messages=2, boundary="sales")
+        services.ack_taken(taken[:1])
+        services.place_sent()
+        yield "take"
+    Handling.objects.create(id="a", worker="a", seen_at="2000-01-01T00:00Z", message_ids=[sent[4].id], receives=[0])
+    assert services.charge() == 1
+    yield "charge"
+    Message.objects.filter(id__in=[second, fourth]).update(due_at="2000-01-01T00:00Z")
+    assert services.promote() == 2
+    yield "promote"
+    job = services.start_redrive(bookings, actor="ann")
+    assert len(store.redrive_step(job, limit=5, using="default")) == 5
+    services.place_sent()
+    yield "redrive_step"
+    selectors.count_messages(["bookings", "trips"])
+    yield "depth"
+
+
+def test_no_hot_statement_reads_the_table_after_a_mass_deletion(bookings: Queue, deleted: None) -> None:
+    read: dict[str, tuple[int, int]] = {}
+    with transaction.atomic():
+        seq_scans, _, fetched = _counters()
+        for name in work_through_a_life(bookings):
+            before = seq_scans, fetched
+            seq_scans, _, fetched = _counters()
+            read[name] = seq_scans - before[0], fetched - before[1]
+        transaction.set_rollback(True)
+    assert {name: scans for name, (scans, _) in read.items() if scans} == {}
+    depth = read.pop("depth")
+    assert {name: rows for name, (_, rows) in read.items() if rows > 200} == {}
+    assert depth[1] < 10_000
