@@ -396,6 +396,7 @@ def test_the_log_does_what_lists_do() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_log_does_what_lists_do_however_long_one_looks() -> None:
     options = settings(max_examples=LONG_EXAMPLES, stateful_step_count=50, database=None, **BASE)
     run_state_machine_as_test(LogMachine, settings=options)

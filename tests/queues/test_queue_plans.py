@@ -40,7 +40,8 @@ def standing(bookings: Queue, request: pytest.FixtureRequest) -> int:
 MASS_DELETION = """
     DELETE FROM queues_message WHERE position > 200;
     INSERT INTO queues_message (queue_id, state, priority, ordered, group_key, position, sender, payload)
-    SELECT %s, CASE WHEN n <= 9 THEN 0 ELSE 3 END, 0, true, n %% 9, 30000 + n, '', 'x' FROM generate_series(1, 2000) n"""
+    SELECT %s,
+        CASE WHEN n <= 9 THEN 0 ELSE 3 END, 0, true, n %% 9, 30000 + n, '', 'x' FROM generate_series(1, 2000) n"""
 
 
 @pytest.fixture
