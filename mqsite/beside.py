@@ -11,13 +11,13 @@ from django.db import connections
 _local = threading.local()
 
 
-def execute(using: str, text: str, params: Mapping[str, Any]) -> None:
-    """Run one statement, committed when this returns. A lost connection is replaced once."""
+def execute(using: str, text: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run one statement, committed when this returns; its rows. A lost connection is replaced once."""
     try:
-        _execute(using, text, params)
+        return _execute(using, text, params)
     except psycopg.OperationalError:
         close(using)
-        _execute(using, text, params)
+        return _execute(using, text, params)
 
 
 def close(using: str) -> None:
@@ -27,14 +27,15 @@ def close(using: str) -> None:
         connection.close()
 
 
-def _execute(using: str, text: str, params: Mapping[str, Any]) -> None:
+def _execute(using: str, text: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     held = _held()
     connection = held.get(using)
     if connection is None:
         wrapper = connections[using]
         connection = held[using] = wrapper.get_new_connection(wrapper.get_connection_params())
         connection.autocommit = True
-    psycopg.Cursor(connection).execute(text.encode(), params, binary=True)
+    cursor = psycopg.Cursor(connection).execute(text.encode(), params, binary=True)
+    return cursor.fetchall() if cursor.description else []
 
 
 def _held() -> dict[str, "psycopg.Connection[Any]"]:

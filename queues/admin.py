@@ -17,11 +17,13 @@ from django.utils.html import format_html
 from mqsite.errors import MessagingError
 from mqsite.payloads import as_text
 from mqsite.words import say_time
-from queues import selectors, services
+from queues import quota_admin, selectors, services
 from queues.forms import QueueForm
 from queues.models import Lease, Message, Outcome, Queue, Redrive
 from queues.queue_views import OPERATES
 from queues.settings import SETTINGS
+
+__all__ = ["QueueAdmin", "quota_admin"]
 
 SHOWN_PAYLOAD_CHARACTERS = 2_000
 MOST_CHOSEN = 200  # messages that an action takes to a page, in its address

@@ -87,3 +87,9 @@ class LetterNotFound(NotFound):
     """Message {id} is no dead letter of {queue}, or somebody has it in hand."""
 
     code = "letter_not_found"
+
+
+class QuotaExceeded(Conflict):
+    """{boundary} {said}; {wanted:,} more were to be sent. Nothing was."""
+
+    code = "quota_exceeded"

@@ -9,7 +9,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from mqsite.errors import Invalid
 from queues import rows, selectors, store
 from queues.errors import RedriveNotFound
-from queues.models import Lease, Message, Queue, Redrive
+from queues.models import Lease, Message, Queue, Quota, Redrive
 from queues.selectors import COUNT_LIMIT, MAX_FOUND, MAX_SCANNED
 from queues.settings import SETTINGS, read_settings
 
@@ -234,3 +234,9 @@ def _redrives(queue: str, using: str) -> QuerySet[Redrive]:
 def _require_limit(name: str, limit: int, most: int) -> None:
     if not 1 <= limit <= most:
         raise Invalid(reason=f"{name} is {limit}; allowed are 1 to {most:,}.")
+
+
+def read_quota(boundary: str, *, using: str = "default") -> dict[str, Any] | None:
+    """The quota of a boundary and what is used of it, as of `counted_at`; None: it has none."""
+    fields = ("max_messages", "max_bytes", "max_per_second", "used_messages", "used_bytes", "counted_at")
+    return Quota.objects.using(using).filter(boundary__name=boundary).values(*fields).first()

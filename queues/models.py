@@ -213,6 +213,28 @@ class Reply(models.Model):
         return str(self.request)
 
 
+class Quota(models.Model):
+    """How much a boundary may have standing of what it sent, and send a second. What is used is counted again now and
+    then, and meanwhile what is sent is added."""
+
+    boundary = models.OneToOneField(Boundary, on_delete=models.CASCADE, related_name="+")
+    max_messages = models.BigIntegerField(null=True, blank=True)
+    max_bytes = models.BigIntegerField(null=True, blank=True)
+    max_per_second = models.FloatField(null=True, blank=True)
+    used_messages = models.BigIntegerField(default=0)
+    used_bytes = models.BigIntegerField(default=0)
+    counted_at = models.DateTimeField(null=True)
+    counting_seconds = models.FloatField(default=0)  # how long that took
+    tokens = models.FloatField(default=0)  # of the rate
+    tokens_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["boundary__name"]
+
+    def __str__(self) -> str:
+        return f"quota of {self.boundary.name}"
+
+
 class Outcome(models.Model):
     """What became of a message, for the time its queue says. Without its payload."""
 

@@ -29,6 +29,13 @@ class QueuesView(APIView):
         return Response(lookups.read_queue(given["name"]), status=status.HTTP_201_CREATED)
 
 
+class QuotaView(APIView):
+    """What the boundary that asks may have standing and send, and what it has used of it; null: as much as it likes."""
+
+    def get(self, request: Request) -> Response:
+        return Response({"quota": lookups.read_quota(require_acting(acting_boundary(request)))})
+
+
 class QueueView(APIView):
     """One queue: its settings, whether it is paused, and its depth."""
 

@@ -116,6 +116,18 @@ class Outcome(NamedTuple):
     at: datetime
 
 
+class Spent(NamedTuple):
+    """A boundary's quota and what it has used of it, before what it wants to send now."""
+
+    granted: bool
+    max_messages: int | None
+    max_bytes: int | None
+    max_per_second: float | None
+    used_messages: int
+    used_bytes: int
+    tokens: float | None
+
+
 class Reply(NamedTuple):
     """What the handler of a request answered, or why the request died."""
 

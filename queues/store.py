@@ -26,6 +26,7 @@ from queues.rows import (
     Reply,
     Scheduled,
     Sent,
+    Spent,
 )
 
 
@@ -359,6 +360,14 @@ def depth(queue_ids: Sequence[int], *, limit: int, using: str) -> list[Depth]:
 def cards(queue_ids: Sequence[int], *, limit: int, detail_characters: int, using: str) -> list[Card]:
     rows = _run("cards", using, queue_ids=list(queue_ids), limit=limit, detail_characters=detail_characters)
     return [Card(*row) for row in rows]
+
+
+def spend(sender: str, messages: int, bytes_: int, *, using: str) -> Spent | None:
+    """None: the sender has no quota. Beside the transaction it is in, if it is in one."""
+    params = {"sender": sender, "messages": messages, "bytes": bytes_}
+    text = statement("queues", "spend")
+    rows = beside.execute(using, text, params) if in_transaction(using) else fetch_all(using, text, params)
+    return Spent(*rows[0]) if rows else None
 
 
 def answer(headers: str, content_type: str | None, value: bytes | None, *, using: str) -> bool:

@@ -19,6 +19,7 @@ pages = [
 ]
 
 endpoints = [
+    path("quota/", queue_api.QuotaView.as_view()),
     path("queues/", queue_api.QueuesView.as_view()),
     path("queues/<name:queue>/", queue_api.QueueView.as_view()),
     path("queues/<name:queue>/settings/", queue_api.SettingsView.as_view()),

@@ -34,6 +34,7 @@ OWN = {
         "settings",
         "lookups",
         "queue_api",
+        "quota_admin",
         "queue_serializers",
         "letter_api",
         "letter_serializers",

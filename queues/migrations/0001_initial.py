@@ -17,7 +17,7 @@ STORAGE = [
     " autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off)",
     "ALTER TABLE queues_lease SET (fillfactor = 50, vacuum_truncate = off)",
 ]
-DROP = "DROP TABLE IF EXISTS queues_intent; DROP FUNCTION IF EXISTS queues_search, queues_depth, queues_arrived, queues_heads, queues_take, queues_receive, queues_charge, queues_reap, queues_redrive_step, queues_revive, queues_choose, queues_retire, queues_return, queues_ack, queues_send, queues_record, queues_correlation, queues_commit, queues_place, queues_recall, queues_remember, queues_end_heads, queues_raise_heads, queues_lock_keys, queues_relax, queues_enter"
+DROP = "DROP TABLE IF EXISTS queues_intent; DROP FUNCTION IF EXISTS queues_answer, queues_find_letters, queues_is_staying, queues_json, queues_request, queues_share, queues_spend, queues_search, queues_depth, queues_arrived, queues_heads, queues_take, queues_receive, queues_charge, queues_reap, queues_redrive_step, queues_revive, queues_choose, queues_retire, queues_return, queues_ack, queues_send, queues_record, queues_correlation, queues_commit, queues_place, queues_recall, queues_remember, queues_end_heads, queues_raise_heads, queues_lock_keys, queues_relax, queues_enter"
 
 
 class Migration(migrations.Migration):
@@ -145,6 +145,28 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+        ),
+        migrations.CreateModel(
+            name="Quota",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("max_messages", models.BigIntegerField(blank=True, null=True)),
+                ("max_bytes", models.BigIntegerField(blank=True, null=True)),
+                ("max_per_second", models.FloatField(blank=True, null=True)),
+                ("used_messages", models.BigIntegerField(default=0)),
+                ("used_bytes", models.BigIntegerField(default=0)),
+                ("counted_at", models.DateTimeField(null=True)),
+                ("counting_seconds", models.FloatField(default=0)),
+                ("tokens", models.FloatField(default=0)),
+                ("tokens_at", models.DateTimeField(null=True)),
+                (
+                    "boundary",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="mqsite.boundary"
+                    ),
+                ),
+            ],
+            options={"ordering": ["boundary__name"]},
         ),
         migrations.CreateModel(
             name="Reply",

@@ -3,6 +3,7 @@
 from queues.rows import Lease, Message, Reply, Sent
 from queues.services.deadletters import KEPT, cancel_redrive, redrive, redrive_edited, start_redrive, work_redrives
 from queues.services.queues import alter_queue, create_queue, delete_queue, pause_queue, resume_queue
+from queues.services.quotas import set_quota
 from queues.services.receiving import (
     ack,
     ack_handled,
@@ -90,6 +91,7 @@ __all__ = [
     "run_upkeep",
     "send",
     "send_many",
+    "set_quota",
     "start_redrive",
     "take",
     "take_again",

@@ -18,6 +18,7 @@ from mqsite.sql import in_transaction
 from queues import memory, rows, signals, store
 from queues.declarations import Queue
 from queues.errors import OrderedRefuses, QueueAltered, QueueFull
+from queues.services import quotas
 from queues.services.moves import lower_floors
 
 MAX_BATCH_MESSAGES = 10_000
@@ -88,6 +89,9 @@ def send_many(
         raise Invalid(reason=f"A batch has at most {MAX_BATCH_MESSAGES:,} messages; this one has {len(given):,}.")
     if not given:
         return []
+    if sender and quotas.may_be_limited(sender, using=using):  # once, however often the queue is looked for
+        sizes = [len(_encode(message.payload, message.content_type)[0]) for message in given]
+        quotas.spend(sender, len(given), sum(sizes), using=using)
     return memory.use_queue(str(queue), partial(_send, str(queue), given, sender or "", using), using=using)
 
 
