@@ -4,10 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from django.db import transaction
+from django.db import connections
 from django.dispatch import Signal
-
-from mqsite.sql import in_transaction
 
 
 def announce(signal: Signal, *, using: str, **facts: Any) -> None:
@@ -20,5 +18,6 @@ def after_commit(work: Callable[[], object], *, using: str) -> None:
 
     In Django's manual transaction management nobody can tell when the commit comes: the sweep finds it.
     """
-    if transaction.get_connection(using).in_atomic_block or not in_transaction(using):
-        transaction.on_commit(work, using=using, robust=True)
+    connection = connections[using]
+    if connection.in_atomic_block or connection.get_autocommit():
+        connection.on_commit(work, robust=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.rows import tuple_row
 
 from mqsite.errors import DiskFull
@@ -33,13 +34,13 @@ def fetch_all(
     `refusals` turns into ours. `prepare`: parse it once a session, unless the connection's
     option prepare_threshold is None, as Django has it for the sake of transaction poolers.
     """
-    connection = connections[using]
+    connection = connections[using]  # once: each look costs as much as a small conversion
     connection.validate_no_broken_transaction()
     try:
         with connection.wrap_database_errors:
-            cursor = psycopg.Cursor(session(using), row_factory=tuple_row)
+            cursor = psycopg.Cursor(_session(connection), row_factory=tuple_row)
             cursor.execute(text.encode(), params, binary=True, prepare=prepare)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
     except DatabaseError as error:
         raise _translate(error, refusals or {}) from error
 
@@ -57,9 +58,13 @@ def _translate(error: DatabaseError, refusals: Refusals) -> Exception:
 
 def session(using: str) -> psycopg.Connection[Any]:
     """The database session in use. Django replaces a lost one in silence; `session.closed` tells."""
-    connections[using].close_if_health_check_failed()  # one look per task or request, as Django's cursor does
-    connections[using].ensure_connection()
-    current: psycopg.Connection[Any] = connections[using].connection
+    return _session(connections[using])
+
+
+def _session(connection: BaseDatabaseWrapper) -> "psycopg.Connection[Any]":
+    connection.close_if_health_check_failed()  # one look per task or request, as Django's cursor does
+    connection.ensure_connection()
+    current: psycopg.Connection[Any] = connection.connection
     return current
 
 
