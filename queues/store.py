@@ -1,6 +1,7 @@
 """The only door to raw SQL of the queue: one function per statement in sql/."""
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 from uuid import UUID
 
@@ -46,7 +47,7 @@ _BAD_PATHS = ("42601", "22P02", "22003", "2201B")
 new_tuple = tuple.__new__  # half the cost of the named tuple's own constructor
 
 # Prepared where the connection allows it.
-_HOT = {"send", "send_placed", "receive", "ack", "take", "suspects", "ack_taken"}
+_HOT = {"send", "send_one", "send_placed", "receive", "ack", "take", "suspects", "ack_taken"}
 
 
 def _run(name: str, using: str, **params: Any) -> list[tuple[Any, ...]]:
@@ -62,7 +63,24 @@ def send(located: Located, batch: Batch, *, sender: str, using: str) -> list[Sen
     """The ids in the batch's order; none = the queue is not what was remembered."""
     columns = batch._asdict() | {"payloads": ByteaArray(batch.payloads)}
     rows = _run("send", using, queue_id=located.queue_id, revision=located.revision, sender=sender, **columns)
-    return [new_tuple(Sent, (id_, False)) for (id_,) in rows]
+    ids = rows[0][0] or []
+    return list(map(new_tuple, repeat(Sent), zip(ids, repeat(False))))
+
+
+def send_one(located: Located, batch: Batch, *, sender: str, using: str) -> list[Sent]:
+    """As `send`, for a batch of one that may be received at once."""
+    rows = _run(
+        "send_one",
+        using,
+        queue_id=located.queue_id,
+        revision=located.revision,
+        sender=sender,
+        payload=batch.payloads[0],
+        content_type=batch.content_types and batch.content_types[0],
+        headers=batch.headers and batch.headers[0],
+        group_key=batch.group_keys and batch.group_keys[0],
+    )
+    return [Sent(id_) for (id_,) in rows]
 
 
 def send_placed(located: Located, batch: Batch, *, own: bool, sender: str, using: str) -> list[Sent]:

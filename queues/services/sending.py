@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
+from itertools import compress, repeat
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -104,14 +105,15 @@ def _send(name: str, given: list[NewMessage], sender: str, using: str, located: 
         with transaction.atomic(using=using) if own else nullcontext():
             _require_room(name, located, located.max_length, len(given), own, using)
             sent = _store(located, batch, own, sender, using)
-    fresh = zip(sent, given, strict=True)
-    _announce(name, located, [pair for pair in fresh if not (batch.dedup_ids and pair[0].duplicate)], using)
+    _announce(name, located, sent, batch, using)
     return sent
 
 
 def _store(located: rows.Located, batch: rows.Batch, own: bool, sender: str, using: str) -> list[rows.Sent]:
     if located.is_ordered or batch.dedup_ids:
         sent = store.send_placed(located, batch, own=own, sender=sender, using=using)
+    elif len(batch.payloads) == 1 and not (batch.priorities or batch.delays or batch.dues or batch.ttls):
+        sent = store.send_one(located, batch, sender=sender, using=using)
     else:
         sent = store.send(located, batch, sender=sender, using=using)
     if not sent:
@@ -129,17 +131,24 @@ def check_content(message: NewMessage) -> tuple[bytes, str | None, str | None]:
     return payload, _require_label("content_type", content_type), headers
 
 
-def _announce(name: str, located: rows.Located, fresh: list[tuple[rows.Sent, NewMessage]], using: str) -> None:
-    if not fresh:
-        return
+def _announce(name: str, located: rows.Located, sent: list[rows.Sent], batch: rows.Batch, using: str) -> None:
+    if batch.dedup_ids:
+        is_new = [not each.duplicate for each in sent]
+        sent = list(compress(sent, is_new))
+        batch = rows.Batch._make(column and list(compress(column, is_new)) for column in batch)
+        if not sent:
+            return
+    ids = [each.id for each in sent]
     if not located.is_ordered:  # ids ascend: the first of a priority is its lowest
-        firsts = {message.priority: sent.id for sent, message in reversed(fresh)}
+        priorities = batch.priorities or [0] * len(ids)
+        firsts = dict(zip(reversed(priorities), reversed(ids), strict=True))
         lower_floors(located.queue_id, firsts.items(), using=using)
+    delays, dues = batch.delays or repeat(0.0), batch.dues or repeat(None)
     announce(
         signals.messages_sent,
         queue=name,
-        messages=[(sent.id, message.group_key) for sent, message in fresh],
-        ready=any(not message.delay_seconds and message.due_at is None for _, message in fresh),
+        messages=list(zip(ids, batch.group_keys or repeat(None), strict=False)),
+        ready=any(not delay and due is None for _, delay, due in zip(ids, delays, dues, strict=False)),
         using=using,
     )
 
