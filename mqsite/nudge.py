@@ -32,6 +32,9 @@ class Nudge(NamedTuple):
     task: "Task[Any, Any]"
     target: tuple[str | int, ...]
 
+    def __hash__(self) -> int:
+        return hash(self.target)  # a shared task is a proxy, which looks its task up each time it is asked for a hash
+
     def ask(self, pipeline: Pipeline, entry: Entry) -> None:
         pipeline.set(self.key(), 1, nx=True, ex=hints.NUDGE_SECONDS)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
 from mqsite import beside
-from mqsite.arrays import ByteaArray
+from mqsite.arrays import ByteaArray, Int8Array
 from mqsite.errors import MessagingError, ReadCommittedRequired
 from mqsite.sql import fetch_all, in_transaction, statement
 from queues.errors import JsonPathInvalid, SearchMarkGone
@@ -45,6 +46,8 @@ _REFUSALS = {"MQ001": _isolation_refused, "queues_read_committed": _isolation_re
 _BAD_PATHS = ("42601", "22P02", "22003", "2201B")
 
 new_tuple = tuple.__new__  # half the cost of the named tuple's own constructor
+
+_POSITION, _PRIORITY = itemgetter(2), itemgetter(8)  # of a row that is received
 
 # Prepared where the connection allows it.
 _HOT = {"send", "send_one", "send_placed", "receive", "ack", "take", "suspects", "ack_taken"}
@@ -190,6 +193,8 @@ def receive(
     )
     if not rows:
         return None
+    rows.sort(key=_POSITION)
+    rows.sort(key=_PRIORITY, reverse=True)  # stable
     token, expires_at, *_ = rows[0]
     return Lease(token, queue, expires_at, [new_tuple(Message, (queue, token, *row[2:])) for row in rows])
 
@@ -215,7 +220,8 @@ def arrived(waited: dict[int, Ranges], *, using: str) -> set[int]:
 
 def ack(token: UUID, ids: Sequence[int], *, queue: str, using: str) -> list[Named]:
     """What was acknowledged and is gone now."""
-    return [Named(*row) for row in _run_relaxed("ack", using, token=token, ids=list(ids), queue=queue)]
+    rows = _run_relaxed("ack", using, token=token, ids=Int8Array(ids), queue=queue)
+    return [new_tuple(Named, each) for acked, keys in rows for each in zip(acked or (), keys or (), strict=True)]
 
 
 def nack(
@@ -280,7 +286,10 @@ def reap(*, dead_seconds: float, limit: int, using: str) -> list[Moved]:
 
 
 def take(queue: str, located: Located, ranges: Ranges, *, most: int, using: str) -> list[Message]:
-    """As `receive`, for the caller's transaction: its end is the end of the right to them."""
+    """As `receive`, for the caller's transaction: its end is the end of the right to them.
+
+    What was received before is taken alone: it may be what killed its worker.
+    """
     rows = _run(
         "take",
         using,
@@ -291,7 +300,10 @@ def take(queue: str, located: Located, ranges: Ranges, *, most: int, using: str)
         floors=ranges.floors,
         most=most,
     )
-    return [new_tuple(Message, (queue, None, *row)) for row in rows]
+    place = (queue, None)
+    messages = [new_tuple(Message, place + row) for row in rows]
+    alone = next((n for n, message in enumerate(messages) if message.receives > 1), most)
+    return messages[: max(1, alone)]
 
 
 def take_one(message: Message, *, using: str) -> bool:

@@ -1,6 +1,7 @@
+-- What was acknowledged comes as two arrays, null where that is nothing.
 -- Keys that go on: at once where this is a transaction of its own, else at COMMIT, with all others of it.
 CREATE OR REPLACE FUNCTION queues_ack(token uuid, ids bigint[], queue_ text, own boolean)
-RETURNS TABLE (id bigint, group_key text) LANGUAGE plpgsql
+RETURNS TABLE (acked bigint[], group_keys text[]) LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
@@ -35,5 +36,5 @@ BEGIN
     IF l.is_ordered THEN
         PERFORM queues_end_heads(l.queue_id, keys, own);
     END IF;
-    RETURN QUERY SELECT * FROM unnest(done, keys);
+    RETURN QUERY SELECT done, keys;
 END $$;
