@@ -92,9 +92,7 @@ class WorkerProcess(models.Model):
     name = models.CharField(max_length=249, primary_key=True)
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
-    handles = ArrayField(
-        models.CharField(max_length=249), default=list
-    )  # "logs:billing": it runs that group's handlers
+    handles = ArrayField(models.CharField(max_length=600), default=list)  # "logs:billing:orders", "queues:bookings"
     working_on = ArrayField(models.CharField(max_length=600), default=list)
     handled = models.BigIntegerField(default=0)  # records and messages, since it started
     handled_last_minute = models.BigIntegerField(default=0)

@@ -48,6 +48,13 @@ def test_a_silent_process_counts_as_dead_and_is_forgotten_later() -> None:
     assert workers.forget_dead(600) == 1
 
 
+def test_the_longest_names_do_not_silence_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = f"logs:{'g' * 249}:{'t' * 249}"
+    monkeypatch.setattr(workers, "_handles", [lambda: [longest]])
+    workers.beat()
+    assert workers.list_handling(longest) == [workers.name()]
+
+
 def _age(seconds: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE mqsite_workerprocess SET seen_at = now() - make_interval(secs => %s)", [seconds])

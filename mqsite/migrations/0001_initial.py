@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                 (
                     "handles",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=249), default=list, size=None
+                        base_field=models.CharField(max_length=600), default=list, size=None
                     ),
                 ),
                 (
