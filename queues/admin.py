@@ -4,7 +4,9 @@ is edited or deleted but by a service."""
 from typing import Any
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -14,12 +16,13 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
+from mqsite.audit import MAX_REASON_CHARACTERS
 from mqsite.errors import MessagingError
 from mqsite.payloads import as_text
-from mqsite.words import say_time
-from queues import quota_admin, selectors, services
+from mqsite.words import say_counted, say_time
+from queues import listings, quota_admin, selectors, services
 from queues.forms import QueueForm
-from queues.models import Lease, Message, Outcome, Queue, Redrive
+from queues.models import Lease, Message, Outcome, PeriodicCommand, Queue, Redrive
 from queues.queue_views import OPERATES
 from queues.settings import SETTINGS
 
@@ -273,6 +276,69 @@ class OutcomeAdmin(LookOnlyAdmin):
     list_select_related = ["queue"]
     search_fields = ["=message_id", "=correlation_id"]
     search_help_text = "A message's id, or a correlation id."
+
+
+class ReasonForm(ActionForm):
+    """Next to the action: why."""
+
+    reason = forms.CharField(required=False, max_length=MAX_REASON_CHARACTERS)
+
+
+@admin.register(PeriodicCommand)
+class PeriodicAdmin(LookOnlyAdmin):
+    """Schedules that code declares, with their last and next tick. An operator pauses and resumes them."""
+
+    list_display = ["name", "queue", "crontab", "timezone", "missed", "last", "next", "stopped", "workers"]
+    list_filter = ["missed", ("paused_at", admin.EmptyFieldListFilter)]
+    search_fields = ["name", "queue"]
+    actions = ["pause", "resume"]
+    action_form = ReasonForm
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PeriodicChangeList
+
+    @admin.display(description="last tick", ordering="last_tick", empty_value="none yet")
+    def last(self, row: PeriodicCommand) -> str | None:
+        return say_time(row.last_tick) if row.last_tick else None
+
+    @admin.display(description="next tick", ordering="next_tick", empty_value="with a worker's next look")
+    def next(self, row: PeriodicCommand) -> str | None:
+        if row.paused_at is not None:
+            return "when it resumes"
+        return say_time(row.next_tick) if row.next_tick else None
+
+    @admin.display(description="paused", empty_value="no")
+    def stopped(self, row: PeriodicCommand) -> str | None:
+        return f"by {row.paused_by}: {row.paused_reason}".rstrip(": ") if row.paused_at else None
+
+    @admin.display(description="declared by", empty_value="no worker alive: nobody sends it")
+    def workers(self, row: Any) -> str | None:
+        declared_by = getattr(row, "declared_by", ())
+        return say_counted(len(declared_by), "process", "processes") if declared_by else None
+
+    @admin.action(description="Pause", permissions=["operate"])
+    def pause(self, request: HttpRequest, rows: QuerySet[PeriodicCommand]) -> None:
+        self._each(request, rows, services.pause_periodic, "Paused")
+
+    @admin.action(description="Resume", permissions=["operate"])
+    def resume(self, request: HttpRequest, rows: QuerySet[PeriodicCommand]) -> None:
+        self._each(request, rows, services.resume_periodic, "Resumed")
+
+    def _each(self, request: HttpRequest, rows: QuerySet[PeriodicCommand], verb: Any, said: str) -> None:
+        for row in rows:
+            verb(row.name, actor=_name(request), reason=request.POST.get("reason", ""))
+            self.message_user(request, f"{said}: {row.name}.", messages.SUCCESS)
+
+
+class PeriodicChangeList(ChangeList):
+    """A page of schedules with the processes that send them, from one look."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        alive = listings.find_declaring([(row.name, row.revision) for row in self.result_list])
+        for row in self.result_list:
+            row.declared_by = alive[row.name]
 
 
 def _name(request: HttpRequest) -> str:

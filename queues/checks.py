@@ -7,12 +7,13 @@ mend them, is not held up.
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Warning, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
 from mqsite import sql
 from mqsite.checks import TAG
-from queues import handlers, selectors
+from queues import handlers, selectors, services
 from queues.models import Queue
+from queues.periodic import periodics
 
 
 @register(TAG)
@@ -24,3 +25,9 @@ def check_handled(databases: Sequence[str] | None = None, **_: Any) -> list[Chec
             faults = selectors.find_misfits(wanted, using=using)
             found += [Warning(fault, hint=hint, id="queues.W001") for fault, hint in faults]
     return found
+
+
+@register(TAG)
+def check_periodic(**_: Any) -> list[CheckMessage]:
+    faults = filter(None, map(services.find_fault, periodics))
+    return [Error(fault, hint="Declare what the queue takes.", id="queues.E001") for fault in faults]

@@ -93,3 +93,9 @@ class QuotaExceeded(Conflict):
     """{boundary} {said}; {wanted:,} more were to be sent. Nothing was."""
 
     code = "quota_exceeded"
+
+
+class PeriodicNotFound(NotFound):
+    """There is no periodic command {name}: no worker has declared it yet."""
+
+    code = "periodic_not_found"

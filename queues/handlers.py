@@ -11,7 +11,7 @@ from mqsite.errors import Invalid
 from mqsite.handling import TRANSACTION, Handler, Options, name_of, read_options
 from mqsite.registry import Registry
 from mqsite.retry import Retry
-from queues import services
+from queues import periodic, services
 from queues.declarations import Queue
 from queues.rows import Message
 
@@ -104,5 +104,5 @@ def is_handled(queue: str) -> bool:
 
 
 def handled_names() -> list[str]:
-    """What this process handles, as its heartbeat tells the others."""
-    return [f"queues:{each.queue.name}" for each in handled]
+    """What this process handles, and which schedules it sends by, as its heartbeat tells the others."""
+    return [f"queues:{each.queue.name}" for each in handled] + periodic.handled_names()

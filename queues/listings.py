@@ -8,10 +8,13 @@ from django.db.models import BinaryField, F, Func, IntegerField, Max, Q, QuerySe
 from django.db.models.functions import Now
 
 from mqsite import workers
+from mqsite.errors import Invalid
 from queues import rows, selectors, store
-from queues.models import Dedup, Lease, Message, Outcome, Queue, Redrive
+from queues.models import Dedup, Lease, Message, Outcome, PeriodicCommand, Queue, Redrive
+from queues.periodic import handled_name
 
 MOST_LISTED = 50
+MOST_PERIODIC = 1_000
 MOST_HOLDERS = 100
 MOST_REDRIVES = 10
 MOST_OUTCOMES = 20
@@ -44,6 +47,37 @@ def list_queues(
     depths = {d.queue_id: d for d in store.depth([q.id for q in queues], limit=selectors.COUNT_LIMIT, using=using)}
     told = [_tell_queue(queue, depths[queue.id]) for queue in queues]
     return sorted(told, key=lambda q: -((q["oldest_ready_seconds"] or 0.0) // selectors.BEHIND_SECONDS)), more
+
+
+def list_periodic(*, after: str = "", limit: int = MOST_LISTED, using: str = "default") -> list[dict[str, Any]]:
+    """The schedules by name, from behind the name `after` on, each with its last and next tick and the processes alive
+    that send it. `next_tick` null: a worker's next look says; `declared_by` empty: nobody sends it."""
+    if not 1 <= limit <= MOST_PERIODIC:
+        raise Invalid(reason=f"limit is {limit}; allowed are 1 to {MOST_PERIODIC}.")
+    rows = list(PeriodicCommand.objects.using(using).filter(name__gt=after)[:limit])
+    declaring = find_declaring([(row.name, row.revision) for row in rows], using=using)
+    return [
+        {
+            **{field: getattr(row, field) for field in ("name", "queue", "crontab", "timezone", "missed")},
+            **{field: _say(getattr(row, field)) for field in ("last_tick", "next_tick", "sent_at", "paused_at")},
+            **{field: getattr(row, field) for field in ("message_id", "paused_by", "paused_reason")},
+            "declared_by": declaring[row.name],
+        }
+        for row in rows
+    ]
+
+
+def find_declaring(schedules: Sequence[tuple[str, str]], *, using: str = "default") -> dict[str, list[str]]:
+    """The processes alive that declare each of the schedules, given by name and revision."""
+    alive = workers.find_alive(using=using) if schedules else []
+    return {
+        name: [process for process, handles in alive if handled_name(name, revision) in handles]
+        for name, revision in schedules
+    }
+
+
+def _say(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def list_messages(

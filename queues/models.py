@@ -261,3 +261,28 @@ class Outcome(models.Model):
 
     def __str__(self) -> str:
         return f"{self.message_id} {self.outcome}"
+
+
+class PeriodicCommand(models.Model):
+    """A declared schedule: what it goes by, and how far it is. Its lock is the right to send its ticks."""
+
+    name = models.CharField(max_length=249, primary_key=True)
+    queue = models.CharField(max_length=249)
+    crontab = models.TextField()
+    timezone = models.TextField()
+    missed = models.TextField()
+    revision = models.TextField()  # of the declaration that the columns above show
+    next_tick = models.DateTimeField(null=True)  # null: the first after the next look of a worker
+    last_tick = models.DateTimeField(null=True)  # for which a message was sent
+    sent_at = models.DateTimeField(null=True)
+    message_id = models.BigIntegerField(null=True)
+    undeclared_since = models.DateTimeField(null=True)  # no live process declares it
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.CharField(max_length=249, blank=True, default="")
+    paused_reason = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -30,6 +30,7 @@ OWN = {
         "memory",
         "message_pictures",
         "message_views",
+        "periodic",
         "queue_views",
         "settings",
         "lookups",

@@ -52,12 +52,14 @@ def sweep(*, stop: Stop) -> int:
 def beat() -> int:
     """The heartbeat: keep what this process works on, however slow its handlers are; how many leases that is.
 
-    And give back what dead workers held: a sweep may be busy with handlers for longer than that may take.
+    And give back what dead workers held, and send what the clock asks for: a sweep may be busy with handlers for
+    longer than that may take.
     """
     services.keep_handling()
     kept = services.renew_leases(workers.name(), tokens=leases.worked_on())
     services.reap()
     services.charge()
+    services.send_ticks()
     return kept
 
 

@@ -349,6 +349,28 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="PeriodicCommand",
+            fields=[
+                ("name", models.CharField(max_length=249, primary_key=True, serialize=False)),
+                ("queue", models.CharField(max_length=249)),
+                ("crontab", models.TextField()),
+                ("timezone", models.TextField()),
+                ("missed", models.TextField()),
+                ("revision", models.TextField()),
+                ("next_tick", models.DateTimeField(null=True)),
+                ("last_tick", models.DateTimeField(null=True)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("message_id", models.BigIntegerField(null=True)),
+                ("undeclared_since", models.DateTimeField(null=True)),
+                ("paused_at", models.DateTimeField(null=True)),
+                ("paused_by", models.CharField(blank=True, default="", max_length=249)),
+                ("paused_reason", models.TextField(blank=True, default="")),
+            ],
+            options={
+                "ordering": ["name"],
+            },
+        ),
         *(migrations.RunSQL(sql, migrations.RunSQL.noop) for sql in STORAGE),
         *(migrations.RunSQL(sql, DROP) for sql in function_files("queues")),
     ]

@@ -2,6 +2,7 @@
 
 from queues.rows import Lease, Message, Reply, Sent
 from queues.services.deadletters import KEPT, cancel_redrive, redrive, redrive_edited, start_redrive, work_redrives
+from queues.services.periodic import find_fault, pause_periodic, resume_periodic, retire_periodic, send_ticks
 from queues.services.queues import alter_queue, create_queue, delete_queue, pause_queue, resume_queue
 from queues.services.quotas import set_quota
 from queues.services.receiving import (
@@ -65,6 +66,7 @@ __all__ = [
     "expire",
     "extend",
     "extend_handled",
+    "find_fault",
     "find_reply",
     "forget_dedup",
     "forget_outcomes",
@@ -74,6 +76,7 @@ __all__ = [
     "let_go",
     "nack",
     "nack_taken",
+    "pause_periodic",
     "pause_queue",
     "place_sent",
     "promote",
@@ -87,10 +90,13 @@ __all__ = [
     "renew_leases",
     "reply_to",
     "request",
+    "resume_periodic",
     "resume_queue",
+    "retire_periodic",
     "run_upkeep",
     "send",
     "send_many",
+    "send_ticks",
     "set_quota",
     "start_redrive",
     "take",

@@ -121,6 +121,11 @@ def _store(located: rows.Located, batch: rows.Batch, own: bool, sender: str, usi
     return sent
 
 
+def check_message(queue: Queue, message: NewMessage) -> None:
+    """Refuse what a send to the queue, as it is declared, refuses."""
+    _check_batch(queue.name, [message], queue)
+
+
 def check_content(message: NewMessage) -> tuple[bytes, str | None, str | None]:
     """Payload, content type and headers as they are stored, or the refusal of a send."""
     payload, content_type = _encode(message.payload, message.content_type)
@@ -153,7 +158,7 @@ def _announce(name: str, located: rows.Located, sent: list[rows.Sent], batch: ro
     )
 
 
-def _check_batch(name: str, given: list[NewMessage], located: rows.Located) -> rows.Batch:
+def _check_batch(name: str, given: list[NewMessage], located: rows.Located | Queue) -> rows.Batch:
     payloads, group_keys, headers, content_types, priorities, delays, dues, ttls, dedup_ids = zip(*given, strict=True)
     headers = tracing.carry(headers)
     default = located.message_ttl_seconds

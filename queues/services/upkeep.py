@@ -10,6 +10,7 @@ from queues.declarations import queues as declared_queues
 from queues.models import Queue
 from queues.services.deadletters import work_redrives
 from queues.services.moves import announce_moved
+from queues.services.periodic import retire_periodic, send_ticks
 from queues.services.queues import create_queue
 from queues.services.removing import expire
 from queues.services.taking import charge
@@ -32,7 +33,8 @@ def create_declared(*, using: str = "default") -> list[str]:
 
 def run_upkeep(*, using: str = "default") -> None:
     """One bounded round of what goes by the clock."""
-    for step in (reap, charge, promote, expire, work_redrives, forget_dedup, forget_outcomes, forget_replies):
+    moving = (reap, charge, send_ticks, promote, expire, work_redrives)
+    for step in (*moving, retire_periodic, forget_dedup, forget_outcomes, forget_replies):
         try:
             step(using=using)
         except DatabaseError:  # the other steps go on

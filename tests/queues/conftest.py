@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from queues import declarations, handlers, services
+from queues import declarations, handlers, periodic, services
 from queues.declarations import Queue
 from queues.models import Lease
 from queues.rows import Lease as Leased
@@ -20,7 +20,7 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "book.py", line 1\napp.R
 @pytest.fixture
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test declares is forgotten after it; what the applications declare is not seen in it."""
-    for registry in (declarations.queues, handlers.handled):
+    for registry in (declarations.queues, handlers.handled, periodic.periodics):
         monkeypatch.setattr(registry, "_entries", {})
         monkeypatch.setattr(registry, "clashes", [])
 

@@ -8,15 +8,18 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from mqsite.models import AuditEntry
-from queues import services
+from mqsite.errors import Invalid
+from mqsite.models import AuditEntry, WorkerProcess
+from queues import listings, services
 from queues.admin import SHOWN_PAYLOAD_CHARACTERS
 from queues.declarations import Queue
 from queues.models import Message
 from queues.models import Queue as Q
+from queues.periodic import Periodic
 from queues.services import NewMessage
 from queues.settings import read_settings
 from tests.queues.conftest import Receive, sent_id, sent_ids
+from tests.queues.opening import bob
 
 pytestmark = pytest.mark.django_db
 
@@ -242,3 +245,38 @@ def bookings_id() -> int:
     from queues.selectors import locate_queue
 
     return locate_queue("bookings").queue_id
+
+
+def test_schedules_are_listed_paused_and_resumed_with_a_reason(ann: Client, bookings: Queue) -> None:
+    declared = Periodic("nightly", bookings, "0 3 * * *", missed="catch_up", timezone="Europe/Berlin")
+    services.send_ticks()
+    url = reverse("admin:queues_periodiccommand_changelist")
+    page = ann.get(url).content.decode()
+    for said in ("0 3 * * *", "Europe/Berlin", "catch_up", "none yet", "no worker alive: nobody sends it"):
+        assert said in page
+    WorkerProcess.objects.create(name="here", handles=[f"periodic:nightly@{declared.revision}"])
+    (told,) = listings.list_periodic()
+    assert (told["name"], told["declared_by"], told["last_tick"]) == ("nightly", ["here"], None)
+    assert told["next_tick"]
+    assert listings.list_periodic(after="nightly") == []
+    chosen = {"_selected_action": ["nightly"], "reason": "year end"}
+    page = ann.post(url, {"action": "pause", **chosen}, follow=True).content.decode()
+    assert "Paused: nightly." in page
+    assert "by ann: year end" in page
+    assert "1 process" in page
+    assert listings.list_periodic()[0]["paused_reason"] == "year end"
+    ann.post(url, {"action": "resume", **chosen})
+    audited = list(AuditEntry.objects.order_by("id").values_list("action", "actor", "reason"))
+    assert audited == [("pause periodic", "ann", "year end"), ("resume periodic", "ann", "year end")]
+    assert ann.post(reverse("admin:queues_periodiccommand_delete", args=["nightly"])).status_code == 403
+    with pytest.raises(Invalid, match="limit is 0; allowed are 1 to 1000"):
+        listings.list_periodic(limit=0)
+
+
+def test_who_only_looks_pauses_no_schedule(ann: Client, bookings: Queue) -> None:
+    Periodic("nightly", bookings, "0 3 * * *")
+    services.send_ticks()
+    client = bob("view_periodiccommand")
+    page = client.get(reverse("admin:queues_periodiccommand_changelist")).content.decode()
+    assert "nightly" in page
+    assert 'value="pause"' not in page
