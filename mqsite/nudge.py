@@ -17,7 +17,8 @@ from mqsite.outbox import Entry
 
 def wake(task: "Task[Any, Any]", *target: str | int) -> None:
     """Send the task for its target soon, unless one that has not started yet is on its way."""
-    hints.give(Nudge(task, target))
+    if settings.MQSITE_CELERY:  # else its tasks would pile up in the broker
+        hints.give(Nudge(task, target))
 
 
 def woken(task: "Task[Any, Any]", *target: str | int) -> None:

@@ -109,6 +109,8 @@ CHANNEL_LAYERS = {
     }
 }
 
+MQSITE_CELERY = env("MQSITE_CELERY", "1") != "0"  # 0: no Celery worker runs, so none is woken
+
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": f"{MQSITE_PREFIX}:",

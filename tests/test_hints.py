@@ -112,6 +112,17 @@ def test_what_comes_after_the_task_has_started_needs_a_task_of_its_own(target: t
     assert count_tasks(target) == 2
 
 
+def test_where_no_celery_worker_runs_no_task_is_left_in_the_broker(
+    target: tuple[str, str, int], settings: Settings
+) -> None:
+    settings.MQSITE_CELERY = False
+    wake(target)
+    assert count_tasks(target) == 0
+    settings.MQSITE_CELERY = True
+    wake(target)
+    assert count_tasks(target) == 1
+
+
 def test_another_process_that_claimed_first_sends_it(target: tuple[str, str, int]) -> None:
     hints.client().set(nudge.Nudge(tasks.consume, target).key(), 1, ex=hints.NUDGE_SECONDS)
     wake(target)
