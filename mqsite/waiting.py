@@ -4,8 +4,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from django.db import close_old_connections, connections
@@ -20,7 +20,7 @@ LOOK_SECONDS = 0.05  # one statement for all who wait
 class Wait(Generic[S]):
     using: str
     subject: S
-    arrived: threading.Event = field(default_factory=threading.Event)
+    arrived: threading.Event
 
 
 class Waiting(Generic[S]):
@@ -35,15 +35,20 @@ class Waiting(Generic[S]):
 
     def wait(self, subject: S, *, seconds: float, using: str) -> bool:
         """Whether it came within `seconds`."""
-        wait = Wait(using, subject)
+        return self.wait_for_any([subject], seconds=seconds, using=using)
+
+    def wait_for_any(self, subjects: Iterable[S], *, seconds: float, using: str) -> bool:
+        """Whether one of them came within `seconds`."""
+        arrived = threading.Event()
+        waits = [Wait(using, subject, arrived) for subject in subjects]
         with self._lock:
-            self.waits.add(wait)
+            self.waits.update(waits)
             self._start_looking()
         try:
-            return wait.arrived.wait(seconds)
+            return arrived.wait(seconds)
         finally:
             with self._lock:
-                self.waits.discard(wait)
+                self.waits.difference_update(waits)
 
     def _start_looking(self) -> None:
         if self._looker is None or not self._looker.is_alive():

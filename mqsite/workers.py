@@ -11,7 +11,8 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -56,6 +57,20 @@ def register(*, renew: Job, sweep: Job | None = None, handles: Callable[[], Iter
     _handles.append(handles)
     if sweep is not None:
         _sweeps.append(sweep)
+
+
+@contextmanager
+def only(*, renew: Job, sweep: Job, handles: Callable[[], Iterable[str]]) -> Iterator[None]:
+    """For a process that does this and nothing of what was registered at start-up."""
+    lists: tuple[tuple[list[Any], Any], ...] = ((_renewals, renew), (_sweeps, sweep), (_handles, handles))
+    before = [list(jobs) for jobs, _ in lists]
+    for jobs, job in lists:
+        jobs[:] = [job]
+    try:
+        yield
+    finally:
+        for (jobs, _), registered in zip(lists, before, strict=True):
+            jobs[:] = registered
 
 
 def name() -> str:

@@ -182,6 +182,11 @@ def find_waiting(queues: Sequence[str], *, limit: int, using: str = "default") -
     return store.waiting(queues, limit=limit, using=using) if queues else []
 
 
+def find_ids(queues: Sequence[str], *, using: str = "default") -> list[int]:
+    """Of those of the queues that exist."""
+    return list(_queues(using).filter(name__in=queues).values_list("id", flat=True))
+
+
 def drift(*, using: str = "default") -> list[str]:
     """A sentence for each difference between what is declared in code and what the database holds."""
     found, names = [], [queue.name for queue in declared_queues]

@@ -3,6 +3,7 @@
 import logging
 import random
 import time
+from collections.abc import Collection
 
 from logs import selectors, services
 from logs.consumer.delivering import Delivered, deliver
@@ -55,14 +56,19 @@ def drain(group: str, topic: str, partition: int, *, stop: Stop) -> bool:
 
 def sweep(*, stop: Stop) -> int:
     """Drain what no wake-up announced, and try again what was parked; how many partitions and records that was."""
-    groups = sorted({s.group.name for s in subscriptions})
-    found = selectors.find_behind(groups, limit=SWEEP_PARTITIONS)
+    return drain_behind(None, stop=stop)
+
+
+def drain_behind(only: Collection[Reads] | None, *, stop: Stop) -> int:
+    """As `sweep`, of these groups and topics alone, None: of all that have a handler here."""
+    groups = sorted({s.group.name for s in subscriptions} if only is None else {reads.group for reads in only})
+    found = [b for b in selectors.find_behind(groups, limit=SWEEP_PARTITIONS) if _is_among(b.group, b.topic, only)]
     random.shuffle(found)  # where limits let few of them run, each comes first some time
     for item in found:
         if stop():
             break
         _drain_quietly(item, stop)
-    return len(found) + _retry_parked(groups, stop)
+    return len(found) + _retry_parked(groups, only, stop)
 
 
 def renew_partitions() -> int:
@@ -77,9 +83,15 @@ def _drain_quietly(item: Behind, stop: Stop) -> None:
         logger.warning("%s of %s was not swept: %s", item.topic, item.group, refusal)
 
 
-def _retry_parked(groups: list[str], stop: Stop) -> int:
+def _is_among(group: str, topic: str, only: Collection[Reads] | None) -> bool:
+    return only is None or Reads(group, topic) in only
+
+
+def _retry_parked(groups: list[str], only: Collection[Reads] | None, stop: Stop) -> int:
     tried = 0
     for group, topic in selectors.find_asked(groups):
+        if not _is_among(group, topic, only):
+            continue
         subscription = subscriptions.get(Reads(group, topic))
         if subscription is None:
             _leave_alone(Reads(group, topic))

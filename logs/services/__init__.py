@@ -53,6 +53,7 @@ from logs.services.upkeep import (
     sweep_commits,
     sweep_producer_ids,
 )
+from logs.services.waiting import wait_for_any
 
 __all__ = [
     "Assignment",
@@ -123,4 +124,5 @@ __all__ = [
     "sync_member",
     "take_parked",
     "thin_history",
+    "wait_for_any",
 ]

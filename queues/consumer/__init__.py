@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterable
 
 from mqsite import activity, limits, workers
 from mqsite.errors import MessagingError
@@ -41,7 +42,12 @@ def drain(queue: str, *, stop: Stop) -> bool:
 def sweep(*, stop: Stop) -> int:
     """End what expired, promote what is due, drain what no wake-up announced; how many queues that was."""
     services.run_upkeep()
-    found = selectors.find_waiting(sorted(subject.queue.name for subject in handled), limit=SWEEP_QUEUES)
+    return drain_waiting([subject.queue.name for subject in handled], stop=stop)
+
+
+def drain_waiting(queues: Iterable[str], *, stop: Stop) -> int:
+    """Drain those of the queues that have something to receive; how many they are."""
+    found = selectors.find_waiting(sorted(queues), limit=SWEEP_QUEUES)
     for queue in found:
         if stop():
             break

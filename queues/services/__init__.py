@@ -41,6 +41,7 @@ from queues.services.upkeep import (
     reap,
     run_upkeep,
 )
+from queues.services.waiting import wait_for_any
 
 __all__ = [
     "KEPT",
@@ -101,6 +102,7 @@ __all__ = [
     "start_redrive",
     "take",
     "take_again",
+    "wait_for_any",
     "wants_reply",
     "work_redrives",
 ]
