@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 SCHEDULE_HEADER, TICK_HEADER = "mq-schedule", "mq-tick"
 MOST_CAUGHT_UP = 100  # ticks that one look sends; older ones are given up
-UNDECLARED_SECONDS = 3_600.0  # a schedule that no live process declares is forgotten after so long
+UNDECLARED_SECONDS = 86_400.0  # a schedule that no live process declares is forgotten after so long
 MOST_SCHEDULES = 10_000  # that are looked at for that
 
 _refused: dict[str, str] = {}  # schedule to why its last tick could not be sent: each reason is logged once
@@ -149,11 +149,11 @@ def _adopt(row: Any, periodic: Periodic) -> None:
 
 def _send_due(row: Any, periodic: Periodic, using: str) -> int:
     ticks: list[datetime] = []
-    if row.next_tick is None:
-        row.next_tick = periodic.find_next(row.now)
-    elif row.next_tick <= row.now:
+    if row.next_tick is not None and row.next_tick <= row.now:
         ticks = _choose_ticks(periodic, row.next_tick, row.now)
-        row.next_tick = periodic.find_next(row.now)
+    if row.next_tick is None or row.next_tick <= row.now:
+        # A clock that was set back, or another server's, comes to the same ticks again.
+        row.next_tick = periodic.find_next(max(row.now, row.last_tick or row.now))
     if ticks:
         messages = [_message(periodic, tick.isoformat()) for tick in ticks]
         sent = send_many(periodic.queue, messages, sender=periodic.sender or periodic.queue.owner, using=using)

@@ -18,7 +18,8 @@ from queues.periodic import Periodic
 from queues.services import periodic as service
 from tests.concurrency import all_at_once, elsewhere, held_open
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+committing = pytest.mark.django_db(transaction=True)  # seen by other connections
 
 MINUTE = timedelta(minutes=1)
 Declare = Callable[..., Periodic]
@@ -75,6 +76,7 @@ def test_the_first_look_sends_nothing_and_the_first_tick_one_message_with_its_ti
     assert (row.last_tick, row.message_id, row.next_tick > tick) == (tick, message.id, True)
 
 
+@committing
 def test_many_workers_send_each_tick_once(declare: Declare) -> None:
     declare(missed="catch_up")
     for _ in range(5):
@@ -86,12 +88,14 @@ def test_many_workers_send_each_tick_once(declare: Declare) -> None:
     assert services.send_ticks() == 0
 
 
+@committing
 def test_a_first_look_of_many_workers_makes_one_schedule(bookings: Queue) -> None:
     declare_only(bookings, "* * * * *")
     assert all_at_once([services.send_ticks] * 6) == [0] * 6
     assert look().next_tick is not None
 
 
+@committing
 def test_a_worker_that_dies_between_claim_and_commit_has_sent_and_claimed_nothing(
     declare: Declare, bookings: Queue
 ) -> None:
@@ -114,6 +118,7 @@ def test_a_worker_that_dies_between_claim_and_commit_has_sent_and_claimed_nothin
     assert services.send_ticks() == 1
 
 
+@committing
 def test_a_worker_at_a_schedule_holds_up_no_other(declare: Declare) -> None:
     declare()
     set_back(seconds=5)
@@ -199,6 +204,16 @@ def test_in_a_rolling_deploy_the_older_workers_go_on_until_they_are_gone(declare
     assert look().crontab == "* * * * *"
 
 
+def test_a_clock_that_is_set_back_sends_no_tick_again(declare: Declare) -> None:
+    declare()
+    set_back(seconds=5)
+    services.send_ticks()
+    ahead = look().last_tick + 60 * MINUTE
+    PeriodicCommand.objects.update(last_tick=ahead, next_tick=None)  # as an hour ago, when it was an hour later
+    declare("*/2 * * * *")
+    assert look().next_tick > ahead
+
+
 def test_a_schedule_that_nobody_declares_any_more_is_forgotten_unless_it_is_paused(
     declare: Declare, bookings: Queue
 ) -> None:
@@ -213,7 +228,7 @@ def test_a_schedule_that_nobody_declares_any_more_is_forgotten_unless_it_is_paus
     assert services.send_ticks() == 1, "declared again"
     assert look().undeclared_since is None
     services.retire_periodic()
-    PeriodicCommand.objects.update(undeclared_since=since - timedelta(hours=1, minutes=1))
+    PeriodicCommand.objects.update(undeclared_since=since - timedelta(days=1, minutes=1))
     services.pause_periodic("close", actor="ann")
     assert services.retire_periodic() == 0
     services.resume_periodic("close", actor="ann")
@@ -259,6 +274,7 @@ def test_a_tick_that_a_full_queue_refuses_is_tried_again_and_others_go_on(
     assert services.send_ticks() == 1
 
 
+@committing
 def test_the_heartbeat_the_sweep_and_beat_all_look(declare: Declare) -> None:
     declare()
     for look in (consumer.beat, lambda: consumer.sweep(stop=lambda: False), services.run_upkeep):
@@ -272,6 +288,7 @@ def test_a_heartbeat_tells_which_schedules_the_process_has(declare: Declare) -> 
     assert f"periodic:close@{declared.revision}" in handlers.handled_names()
 
 
+@committing
 def test_an_ordered_queue_gets_them_under_the_declared_key(registries: None) -> None:
     services.create_queue("trips", owner="sales", is_ordered=True)
     Periodic("close", Queue("trips", owner="sales", is_ordered=True), "* * * * *", group_key="all", missed="catch_up")
