@@ -110,7 +110,7 @@ def test_the_overview_takes_as_many_statements_for_many_queues_as_for_one(
         statements.append(text)
         return run(using, text, *args, **kwargs)
 
-    monkeypatch.setattr("queues.store.fetch_all", count)
+    monkeypatch.setattr("queues.store.running.fetch_all", count)
     for n in range(9):
         services.create_queue(f"queue-{n}", owner="sales")
     with CaptureQueriesContext(connection) as orm:
