@@ -74,6 +74,7 @@ class SearchInput(NamedFields):
     state = serializers.ChoiceField(choices=sorted(STATES.values()), default="ready")
     text = text_field()
     group_key = text_field()
+    json_path = text_field()
     after = MarkField(default=None)
     limit = page_field(MAX_PAGE_MESSAGES, default=20)
     most_scanned = scanned_field()
@@ -105,6 +106,19 @@ class ReceiveInput(NamedFields):
     max_messages = serializers.IntegerField(default=10, min_value=1, max_value=MAX_RECEIVE_MESSAGES)
     lease_seconds = SecondsField(default=None, allow_null=True)
     wait_seconds = SecondsField(default=0.0, min_value=0, max_value=MAX_WAIT_SECONDS)
+
+
+class ReplyWaitInput(NamedFields):
+    wait_seconds = SecondsField(default=0.0, min_value=0, max_value=MAX_WAIT_SECONDS)
+
+
+class RequestInput(ReplyWaitInput):
+    reply_seconds = SecondsField(default=30.0)
+
+
+class ReplyInput(NamedFields):
+    reply_to = serializers.CharField(max_length=100)
+    content_type = serializers.CharField(default=None, allow_null=True)
 
 
 class AckInput(NamedFields):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from queues import api, letter_api, message_views, queue_api, queue_views, views
+from queues import api, letter_api, message_views, queue_api, queue_views, reply_api, views
 
 pages = [
     path("queues/", views.queues, name="queues"),
@@ -26,6 +26,9 @@ endpoints = [
     path("queues/<name:queue>/pause/", queue_api.PauseView.as_view()),
     path("queues/<name:queue>/resume/", queue_api.ResumeView.as_view()),
     path("queues/<name:queue>/messages/", api.MessagesView.as_view()),
+    path("queues/<name:queue>/requests/", reply_api.RequestsView.as_view()),
+    path("queues/<name:queue>/requests/<uuid:request_id>/", reply_api.RequestView.as_view()),
+    path("queues/<name:queue>/replies/", reply_api.RepliesView.as_view()),
     path("queues/<name:queue>/scheduled/", api.ScheduledView.as_view()),
     path("queues/<name:queue>/cancel/", api.CancelView.as_view()),
     path("queues/<name:queue>/purge/", api.PurgeView.as_view()),

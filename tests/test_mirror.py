@@ -35,6 +35,7 @@ OWN = {
         "settings",
         "lookups",
         "queue_api",
+        "reply_api",
         "quota_admin",
         "queue_serializers",
         "letter_api",

@@ -17,7 +17,7 @@ from queues.services.receiving import (
     renew_leases,
 )
 from queues.services.removing import cancel, expire, purge
-from queues.services.replies import Request, call, find_reply, reply_to, request, wants_reply
+from queues.services.replies import Request, answer_request, call, find_reply, reply_to, request, wants_reply
 from queues.services.sending import NewMessage, send, send_many
 from queues.services.taking import (
     ack_taken,
@@ -55,6 +55,7 @@ __all__ = [
     "ack_handled",
     "ack_taken",
     "alter_queue",
+    "answer_request",
     "begin_handling",
     "call",
     "cancel",

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from mqsite.errors import Invalid, PayloadTooLarge
-from mqsite.payloads import Headers, encode
+from mqsite.payloads import Headers, encode, encode_headers
 from mqsite.sql import in_transaction
 from mqsite.waiting import Waiting
 from queues import rows, store
@@ -102,10 +102,19 @@ def reply_to(message: rows.Message, value: Any, *, content_type: str | None = No
     """
     if message.raw_headers is None or not wants_reply(message):
         return False
+    return _answer(message.raw_headers, value, content_type, using=using)
+
+
+def answer_request(reply_to: str, value: Any, *, content_type: str | None = None, using: str = "default") -> bool:
+    """As `reply_to`, for who kept only the value of the header mq-reply-to."""
+    return _answer(encode_headers([(REPLY_TO, reply_to)]) or "", value, content_type, using=using)
+
+
+def _answer(headers: str, value: Any, content_type: str | None, *, using: str) -> bool:
     data, kind = encode(value, content_type)
     if data is not None and len(data) > MAX_PAYLOAD_BYTES:
         raise PayloadTooLarge(what="The reply", size=len(data), name="a queue", limit=MAX_PAYLOAD_BYTES)
-    return store.answer(message.raw_headers, kind, data, using=using)
+    return store.answer(headers, kind, data, using=using)
 
 
 def _look(requests: list[UUID], using: str) -> list[bool]:
