@@ -62,6 +62,7 @@ class SearchForm(forms.Form):
     state = forms.ChoiceField(required=False, choices=[(state, state) for state in STATES])
     text = _ask_text("Text")
     key = _ask_text("Group key")
+    path = _ask_text("JSON path")
     after = forms.RegexField(r"^-?\d{1,5},-?\d{1,18}\Z", required=False)
 
     @property

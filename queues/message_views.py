@@ -38,7 +38,7 @@ def queue_messages(request: HttpRequest, name: str) -> HttpResponse:
             page = _read_page(name, state, form)
         except MessagingError as error:
             problem = str(error)
-    kept = {key: request.GET.get(key, "") for key in ("text", "key") if request.GET.get(key)}
+    kept = {key: request.GET.get(key, "") for key in ("text", "key", "path") if request.GET.get(key)}
     context = {
         "queue": queue,
         "state": state,
@@ -87,9 +87,8 @@ def _find(queue: str, asked: str) -> int | None:
 
 def _read_page(name: str, state: str, form: SearchForm) -> listings.Page:
     given = form.cleaned_data
-    return listings.list_messages(
-        name, state=state, text=given["text"] or None, group_key=given["key"] or None, after=form.mark
-    )
+    sought = {"text": given["text"] or None, "group_key": given["key"] or None, "json_path": given["path"] or None}
+    return listings.list_messages(name, state=state, **sought, after=form.mark)
 
 
 def _draw_page(page: listings.Page, asked: dict[str, str]) -> dict[str, Any]:

@@ -95,7 +95,11 @@ def test_a_search_by_text_and_key_says_how_much_it_scanned(sales: APIClient) -> 
         ("messages/", {"after": f"0:{2**63}"}, "Give next_after of the page before"),
         ("messages/", {"text": "a\0"}, "Null characters are not allowed."),
         ("messages/", {"text": "a" * 1_001}, "no more than 1000 characters."),
-        ("messages/", {"q": "a"}, "No such field; allowed are state, text, group_key, json_path, after, limit, most_scanned."),
+        (
+            "messages/",
+            {"q": "a"},
+            "No such field; allowed are state, text, group_key, json_path, after, limit, most_scanned.",
+        ),
         ("scheduled/", {"after": "7"}, "after is ''; it must be ISO 8601 with an offset"),
         ("scheduled/", {"after": "2031-05-01T08:00:00Z"}, "such as 2031-05-01T08:00:00Z,100."),
         ("scheduled/", {"after": "2031-05-01T08:00:00,7"}, "it must be ISO 8601 with an offset"),

@@ -312,3 +312,13 @@ def test_the_head_of_a_key_is_cancelled_and_the_next_takes_its_place(ann: Client
     assert state(after) == Message.State.READY
     ann.post("/queues/ledger/purge/?state=ready", {"reason": "all wrong", "shown": "1"})
     assert not Message.objects.exists()
+
+
+def test_payloads_are_searched_with_a_json_path_and_a_wrong_one_is_said(ann: Client) -> None:
+    services.create_queue("seats", owner="sales")
+    services.send_many("seats", [services.NewMessage({"row": n}) for n in (7, 8)])
+    page = ann.get("/queues/seats/messages/", {"path": "$ ? (@.row > 7)"}).content.decode()
+    assert "1 found, 2 looked at" in page
+    assert "&quot;row&quot;:8" in page
+    wrong = ann.get("/queues/seats/messages/", {"path": "$."}).content.decode()
+    assert "is no SQL/JSON path" in wrong
