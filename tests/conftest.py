@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
 
@@ -46,3 +47,9 @@ def seed() -> int:
 def _templates_dropped() -> Iterator[None]:
     yield
     drop_templates()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _imported() -> None:
+    """All addresses: defaults that are made of limits are made before a test shrinks these."""
+    import_module("mqsite.urls")
