@@ -87,8 +87,14 @@ def _find(queue: str, asked: str) -> int | None:
 
 def _read_page(name: str, state: str, form: SearchForm) -> listings.Page:
     given = form.cleaned_data
-    sought = {"text": given["text"] or None, "group_key": given["key"] or None, "json_path": given["path"] or None}
-    return listings.list_messages(name, state=state, **sought, after=form.mark)
+    return listings.list_messages(
+        name,
+        state=state,
+        text=given["text"] or None,
+        group_key=given["key"] or None,
+        json_path=given["path"] or None,
+        after=form.mark,
+    )
 
 
 def _draw_page(page: listings.Page, asked: dict[str, str]) -> dict[str, Any]:
