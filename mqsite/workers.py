@@ -22,6 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, close_old_connections, connection, conne
 from django.db.models.functions import Now
 
 from mqsite import activity
+from mqsite import beside
 from mqsite.models import WorkerProcess
 
 logger = logging.getLogger(__name__)
@@ -177,4 +178,5 @@ def _repeat(job: Callable[[], None], seconds: float) -> None:
             logger.exception("%s failed, next try in %s s", job.__name__, seconds)
             connections.close_all()
         _stopped.wait(seconds)
+    beside.close(DEFAULT_DB_ALIAS)
     connections.close_all()
