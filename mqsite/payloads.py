@@ -13,6 +13,9 @@ from mqsite.errors import Invalid
 JSON = "application/json"
 TEXT = "text/plain"
 
+MOST_HEADERS = 100  # shown to a person
+MOST_HEADER_CHARACTERS = 1_000
+
 Headers = Sequence[tuple[str, str]]
 
 
@@ -122,6 +125,27 @@ def as_text(data: bytes | None) -> str | None:
         return data.decode()
     except UnicodeDecodeError:
         return data.hex(" ")
+
+
+def read_beginning(data: bytes, size: int) -> tuple[str, int]:
+    """The beginning of `size` bytes as text, or in hex, and how many bytes that is: a character is not cut in two."""
+    if len(data) < size:
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            data = data[: error.start] if error.start > len(data) - 4 else data
+    return as_text(data) or "", len(data)
+
+
+def shown_headers(raw: str | None) -> tuple[list[tuple[str, str]], int]:
+    """Stored headers for a person to read, each cut, and how many are left out."""
+    headers = json.loads(raw) if raw else []
+    shown = [(str(name)[:MOST_HEADER_CHARACTERS], _cut(str(value))) for name, value in headers[:MOST_HEADERS]]
+    return shown, len(headers) - len(shown)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_HEADER_CHARACTERS else f"{text[:MOST_HEADER_CHARACTERS]}… {len(text):,} characters"
 
 
 def _default(value: Any) -> Any:

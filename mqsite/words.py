@@ -7,6 +7,7 @@ from django.utils import timezone
 
 _WORKER = re.compile(r"^(?P<host>[^:]+):(?P<pid>\d+):[0-9a-f]{8}$")
 _MOST_HOST_LETTERS = 8
+_MOST_LINE_CHARACTERS = 300
 
 
 def say_count(number: int) -> str:
@@ -88,6 +89,11 @@ def say_holder(name: str | None) -> str:
     if not found:
         return name or ""
     return f"{found['host'].split('.')[0][:_MOST_HOST_LETTERS]}:{found['pid']}"
+
+
+def say_last_line(error: str) -> str:
+    """What a traceback ends with says most."""
+    return (error.strip().splitlines() or [""])[-1][:_MOST_LINE_CHARACTERS]
 
 
 def _parse(moment: str | datetime) -> datetime:

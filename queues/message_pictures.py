@@ -4,30 +4,28 @@ Pure: no query, no request. Where something leads, the template says.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
-from mqsite.payloads import as_text
+from mqsite.payloads import read_beginning, shown_headers
 from mqsite.words import (
     say_age,
     say_count,
     say_counted,
     say_duration,
     say_holder,
+    say_last_line,
     say_round_age,
     say_size,
     say_time,
     say_wait,
 )
-from queues.pictures import REASONS, say_last_line
+from queues.pictures import REASONS
 from queues.rows import Outcome
 
-MOST_HEADERS = 100
-MOST_HEADER_CHARACTERS = 1_000
 EXCERPT_CHARACTERS = 120
 BACK = {**REASONS, "retry": "its handler failed", "give back": "given back"}
 STATES = {
@@ -167,17 +165,17 @@ def draw_message_row(message: dict[str, Any]) -> Picture:
         "when": say_place(message),
         "why": _say_why(message) if is_dead else "",
         "error": say_last_line(message["detail"] or "") if is_dead else "",
-        "text": _read_beginning(message)[0][:EXCERPT_CHARACTERS],
+        "text": read_beginning(message["beginning"], message["size"])[0][:EXCERPT_CHARACTERS],
         "size": say_size(message["size"]),
     }
 
 
 def draw_message(message: dict[str, Any]) -> Picture:
     """All there is of a message: where it is, its facts, its payload as far as it is shown, headers, error."""
-    text, shown = _read_beginning(message)
     size = message["size"]
+    text, shown = read_beginning(message["beginning"], size)
     cut = "" if size <= shown else f"The first {say_size(shown)} of {say_size(size)}."
-    headers, hidden = _draw_headers(message["raw_headers"])
+    headers, hidden = shown_headers(message["raw_headers"])
     state = message["state"]
     return {
         "id": message["id"],
@@ -284,27 +282,6 @@ def _say_moment(moment: datetime) -> str:
     """With the age, so that nobody has to compute it."""
     seconds = (timezone.now() - moment).total_seconds()
     return say_time(moment) + (f", {say_age(seconds)} ago" if seconds >= 0 else f", in {say_wait(-seconds)}")
-
-
-def _read_beginning(message: dict[str, Any]) -> tuple[str, int]:
-    """The beginning as text, or in hex, and how many bytes that is: a character is not cut in two."""
-    data = message["beginning"]
-    if len(data) < message["size"]:
-        try:
-            data.decode()
-        except UnicodeDecodeError as error:
-            data = data[: error.start] if error.start > len(data) - 4 else data
-    return as_text(data) or "", len(data)
-
-
-def _draw_headers(raw: str | None) -> tuple[list[tuple[str, str]], int]:
-    headers = json.loads(raw) if raw else []
-    shown = [(str(name)[:MOST_HEADER_CHARACTERS], _cut(str(value))) for name, value in headers[:MOST_HEADERS]]
-    return shown, len(headers) - len(shown)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MOST_HEADER_CHARACTERS else f"{text[:MOST_HEADER_CHARACTERS]}… {len(text):,} characters"
 
 
 def _shape(note: dict[str, str]) -> str:

@@ -7,7 +7,7 @@ that no rule of wording or aggregation is written twice. Pure: no query, no requ
 from collections import Counter
 from typing import Any
 
-from mqsite.words import say_age, say_count, say_counted, say_holder, say_round_age, say_time, say_wait
+from mqsite.words import say_age, say_count, say_counted, say_holder, say_last_line, say_round_age, say_time, say_wait
 
 LATE_SECONDS = 300.0  # the limit of every queue until queues have their own
 FRESH_SECONDS = 5.0
@@ -16,7 +16,6 @@ MOST_CARDS = {"scheduled": 8, "ready": 24, "waiting": 24, "leased": 16, "dead": 
 MOST_SQUARES = 300  # then as squares: one a message up to here, then a round number each
 MOST_LETTERS = 10  # rows of dead letters; the others are one link away
 MOST_SOURCES = 20  # names of queues whose dead letters come here
-MOST_LINE_CHARACTERS = 300
 MOST_PHONE_CARDS = 9  # three rows; the rest is counted
 COLUMNS = {
     "scheduled": 22,
@@ -104,11 +103,6 @@ def draw_dead(queue: Queue, *, payload_free: bool = False) -> Picture:
     dead = queue["counts"]["dead"]
     said = "" if dead <= len(rows) else f"the oldest {len(rows)} of {_say_lane_count(queue, 'dead')}"
     return {"rows": rows, "said": said}
-
-
-def say_last_line(error: str) -> str:
-    """What a traceback ends with says most."""
-    return (error.strip().splitlines() or [""])[-1][:MOST_LINE_CHARACTERS]
 
 
 def say_queue(queue: Queue) -> str:
