@@ -14,11 +14,13 @@ from django.utils.html import format_html
 from logs import selectors, services
 from logs.admin_pages import Looked, name_of
 from logs.forms import DeleteOffsetsForm, GroupForm, NamedDeletionForm
-from logs.models import Commit, ConsumerGroup, GroupPartition, Member, Reset
+from logs.models import Commit, ConsumerGroup, GroupPartition, Member, ParkedRecord, Reset
 from mqsite.errors import MessagingError
-from mqsite.words import say_count, say_counted, say_time
+from mqsite.payloads import as_text
+from mqsite.words import say_count, say_counted, say_last_line, say_time
 
 MOST_CHOSEN = 200  # offsets that an action takes to a page, in its address
+MOST_KEY_CHARACTERS = 200
 ONE_GROUP = "Choose offsets of one group: each group is paused and reset by itself."
 
 
@@ -264,6 +266,63 @@ class ResetAdmin(Looked):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+@admin.register(ParkedRecord)
+class ParkedAdmin(Looked):
+    """What groups have set aside, by group; tried again and dropped on the group's own page."""
+
+    list_display = ["place", "group", "key_text", "reason", "error", "attempts", "parked_at", "asked"]
+    list_display_links = None
+    list_filter = ["group", "reason"]
+    ordering = ["-id"]
+    list_select_related = ["group"]
+    search_fields = ["group__name", "topic"]
+    actions = ["retry", "drop"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("logs.change_grouppartition")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ParkedRecord]:
+        return super().get_queryset(request).defer("value", "headers")
+
+    @admin.display(description="record")
+    def place(self, row: ParkedRecord) -> str:
+        return f"{row.topic}-{row.partition}@{row.offset}"
+
+    @admin.display(description="key")
+    def key_text(self, row: ParkedRecord) -> str:
+        return (as_text(None if row.key is None else bytes(row.key)) or "")[:MOST_KEY_CHARACTERS]
+
+    @admin.display(description="error")
+    def error(self, row: ParkedRecord) -> str:
+        return say_last_line(row.detail)
+
+    @admin.display(description="to be tried again")
+    def asked(self, row: ParkedRecord) -> str:
+        return f"asked by {row.retry_asked_by}" if row.retry_asked_at else ""
+
+    @admin.action(description="Retry…", permissions=["operate"])
+    def retry(self, request: HttpRequest, rows: QuerySet[ParkedRecord]) -> HttpResponse | None:
+        return self._lead(request, rows, "group-parked-retry")
+
+    @admin.action(description="Drop…", permissions=["operate"])
+    def drop(self, request: HttpRequest, rows: QuerySet[ParkedRecord]) -> HttpResponse | None:
+        return self._lead(request, rows, "group-parked-drop")
+
+    def _lead(self, request: HttpRequest, rows: QuerySet[ParkedRecord], page: str) -> HttpResponse | None:
+        chosen = list(rows.values_list("id", "group__name")[: MOST_CHOSEN + 1])
+        groups = {group for _, group in chosen}
+        if len(groups) != 1 or len(chosen) > MOST_CHOSEN:
+            said = f"Choose at most {MOST_CHOSEN} parked records, all of one group."
+            self.message_user(request, said, messages.ERROR)
+            return None
+        asked = QueryDict("chosen=1", mutable=True)
+        asked.setlist("id", [str(id_) for id_, _ in chosen])
+        return redirect(f"{reverse(page, args=[groups.pop()])}?{asked.urlencode()}")
 
 
 def _lead_to(page: str, rows: list[GroupPartition]) -> str:

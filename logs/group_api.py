@@ -58,12 +58,12 @@ class GroupView(APIView):
 
     def patch(self, request: Request, group: str) -> Response:
         """`{"auto_offset_reset", "reason"}`"""
-        _require_reader(request, group)
+        require_reader(request, group)
         services.alter_group(group, actor=acting_name(request), **checked(GroupChange, request.data))
         return Response(_describe(group))
 
     def delete(self, request: Request, group: str) -> Response:
-        _require_reader(request, group)
+        require_reader(request, group)
         services.delete_group(group, actor=acting_name(request), **checked(ReasonInput, request.data))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -72,7 +72,7 @@ class SubscriptionsView(APIView):
     """Read `{"topics": [...]}` too. Those it reads already stay as they are."""
 
     def post(self, request: Request, group: str) -> Response:
-        _require_reader(request, group)
+        require_reader(request, group)
         topics = checked(SubscriptionsInput, request.data)["topics"]
         for topic in topics:
             selectors.require_topic(topic)
@@ -86,7 +86,7 @@ class GroupTopicView(APIView):
 
     def delete(self, request: Request, group: str, topic: str) -> Response:
         """Forget the offsets on it, and that it is read."""
-        _require_reader(request, group)
+        require_reader(request, group)
         services.delete_offsets(group, topic, actor=acting_name(request), **checked(ReasonInput, request.data))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -95,7 +95,7 @@ class PauseView(APIView):
     """Stop reading: `{"topic", "partitions", "reason"}`, all of the group without a topic."""
 
     def post(self, request: Request, group: str) -> Response:
-        _require_reader(request, group)
+        require_reader(request, group)
         services.pause_group(group, actor=acting_name(request), **checked(PauseInput, request.data))
         return Response(_describe(group))
 
@@ -104,7 +104,7 @@ class ResumeView(APIView):
     """Go on reading: `{"topic", "partitions", "reason"}`."""
 
     def post(self, request: Request, group: str) -> Response:
-        _require_reader(request, group)
+        require_reader(request, group)
         services.resume_group(group, actor=acting_name(request), **checked(PauseInput, request.data))
         return Response(_describe(group))
 
@@ -133,7 +133,7 @@ class MembersView(APIView):
 
     def post(self, request: Request, group: str) -> Response:
         """Join: `{"topics", "instance", "client", "session_seconds"}`, each optional."""
-        boundary = _require_reader(request, group).owner.name
+        boundary = require_reader(request, group).owner.name
         membership = services.join_group(group, boundary=boundary, **checked(JoinInput, request.data))
         body = {
             "member": membership.member,
@@ -196,7 +196,7 @@ class AssignmentsView(APIView):
     """Become the reader of a partition: answers the epoch to commit with and where to go on reading."""
 
     def post(self, request: Request, group: str) -> Response:
-        _require_reader(request, group)
+        require_reader(request, group)
         given = checked(AcquireInput, request.data)
         member = f"rest:{acting_boundary(request) or request.user}:{given.pop('member')}"
         assignment = services.acquire_partition(group, member=member, **given)
@@ -218,7 +218,7 @@ class OffsetsView(APIView):
 
         Each partition by itself: 409 when some were fenced, and the others are committed all the same.
         """
-        _require_reader(request, group)
+        require_reader(request, group)
         given = checked(CommitsInput, request.data)["offsets"]
         answered = services.commit_checked(group, [services.Commit(**item) for item in given])
         fenced = {a: refusal for a, refusal in answered.items() if refusal}
@@ -244,7 +244,7 @@ class ResetOffsetsView(APIView):
     """
 
     def post(self, request: Request, group: str) -> Response:
-        _require_reader(request, group)
+        require_reader(request, group)
         given = checked(ResetInput, request.data)
         if "plan_token" in given:
             if read_token(given["plan_token"]).group != group:
@@ -268,7 +268,7 @@ class UndoView(APIView):
     """Back to where a reset found the group: `{"dry_run", "reason", "if_active"}`, shown first as any reset."""
 
     def post(self, request: Request, group: str, reset: int) -> Response:
-        _require_reader(request, group)
+        require_reader(request, group)
         given = checked(UndoInput, request.data)
         plan = services.plan_undo(reset)
         if plan.group != group:
@@ -276,7 +276,7 @@ class UndoView(APIView):
         return _answer_plan(request, plan, given)
 
 
-def _require_reader(request: Request, group: str) -> ConsumerGroup:
+def require_reader(request: Request, group: str) -> ConsumerGroup:
     """The group; a refusal unless its owner or an operator asks."""
     row = selectors.require_group(group)
     boundary = acting_boundary(request)
@@ -326,7 +326,7 @@ def _list_lags(group: str) -> list[dict[str, Any]]:
 
 
 def _resume(request: Request, group: str, member: str, *, epoch: int) -> Membership:
-    boundary = _require_reader(request, group).owner.name
+    boundary = require_reader(request, group).owner.name
     return services.resume_member(group, member, boundary=boundary, epoch=epoch)
 
 

@@ -87,6 +87,12 @@ class PauseForm(PlacesForm):
     reason = forms.CharField(error_messages={"required": "Why? It is kept in the audit."})
 
 
+class WhyForm(forms.Form):
+    """Why somebody does it."""
+
+    reason = forms.CharField(max_length=1_000, error_messages={"required": "Say why. It is kept in the audit."})
+
+
 def _ask_number(name: str, **more: Any) -> forms.IntegerField:
     attrs = {"aria-label": name, "class": "mono w90"}
     return forms.IntegerField(required=False, widget=forms.NumberInput(attrs=attrs), **more)

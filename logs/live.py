@@ -4,11 +4,11 @@ import time
 from typing import Any
 from urllib.parse import parse_qs
 
-from logs import group_pictures, pictures, selectors
+from logs import group_pictures, parked_pictures, pictures, selectors
 from mqsite.sockets import Hint, Sections, SnapshotSocket
 
 RECORDS_SECONDS = 1.0  # the list of newest records is read at most this often
-MEMBERS_SECONDS = 1.0  # so are a group's members and its resets
+MEMBERS_SECONDS = 1.0  # so are a group's members, its resets and what it has parked
 
 
 class TopicSocket(SnapshotSocket):
@@ -49,6 +49,7 @@ class GroupSocket(SnapshotSocket):
         self.windows: dict[str, int] = {}
         self.lists: Sections = {}
         self.lists_at = float("-inf")
+        self.parked = 0
 
     def hear(self, hint: Hint) -> None:
         if hint["half"] == "logs":
@@ -58,6 +59,7 @@ class GroupSocket(SnapshotSocket):
         group = selectors.describe_group(self.name)
         lists = self._draw_lists()
         group["members"] = len(lists[f"members:{self.name}"]["rows"])
+        group["parked"] = self.parked
         sections: Sections = {
             f"group:{self.name}": pictures.draw_group(group),
             f"pauses:{self.name}": _draw_shape(group_pictures.draw_pauses(group)),
@@ -75,7 +77,14 @@ class GroupSocket(SnapshotSocket):
             state = selectors.group_state(selectors.require_group(self.name))
             members = group_pictures.draw_members(selectors.list_members(self.name), state)
             resets = _draw_shape(group_pictures.draw_resets(selectors.find_resets(self.name)))
-            self.lists = {f"members:{self.name}": members, f"resets:{self.name}": resets}
+            self.parked = selectors.count_parked(self.name)
+            newest = selectors.newest_parked(self.name, limit=parked_pictures.MOST_NEWEST).records
+            parked = parked_pictures.draw_newest(newest, self.parked)
+            self.lists = {
+                f"members:{self.name}": members,
+                f"parked:{self.name}": parked,
+                f"resets:{self.name}": resets,
+            }
         return self.lists
 
 

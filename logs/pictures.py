@@ -107,6 +107,8 @@ def draw_group(group: dict[str, Any]) -> Picture:
         heading = f"{group['group']} is paused"
     elif not problems and lag:
         heading = f"{group['group']} is keeping up"
+    if group.get("parked"):
+        heading += f", {say_counted(group['parked'], 'record')} parked"
     return {
         "name": group["group"],
         "owner": group["owner"],
@@ -150,6 +152,8 @@ def draw_group_row(group: dict[str, Any], paused: dict[str, int | None] | None =
         say = "caught up"
     if count:
         state, say = "pause" if state == "ok" else state, f"{say}, paused on {say_counted(count, 'partition')}"
+    if group.get("parked"):
+        state, say = "warn" if state == "ok" else state, f"{say}, {say_counted(group['parked'], 'record')} parked"
     return {
         **group,
         "behind": say_count(group["lag"]),

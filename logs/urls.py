@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from logs import api, group_api, group_views, views
+from logs import api, group_api, group_views, parked_api, parked_views, views
 
 pages = [
     path("topics/", views.topics, name="topics"),
@@ -13,6 +13,9 @@ pages = [
     path("groups/<name:name>/resets/<int:reset_id>/undo/", group_views.undo, name="group-undo"),
     path("groups/<name:name>/pause/", group_views.pause, name="group-pause"),
     path("groups/<name:name>/resume/", group_views.resume, name="group-resume"),
+    path("groups/<name:name>/parked/", parked_views.parked, name="group-parked"),
+    path("groups/<name:name>/parked/retry/", parked_views.retry, name="group-parked-retry"),
+    path("groups/<name:name>/parked/drop/", parked_views.drop, name="group-parked-drop"),
 ]
 
 endpoints = [
@@ -40,6 +43,9 @@ endpoints = [
     path("groups/<name:group>/assignments/", group_api.AssignmentsView.as_view()),
     path("groups/<name:group>/offsets/", group_api.OffsetsView.as_view()),
     path("groups/<name:group>/reset-offsets/", group_api.ResetOffsetsView.as_view()),
+    path("groups/<name:group>/parked/", parked_api.ParkedView.as_view()),
+    path("groups/<name:group>/parked/retry/", parked_api.RetryParkedView.as_view()),
+    path("groups/<name:group>/parked/drop/", parked_api.DropParkedView.as_view()),
     path("groups/<name:group>/resets/", group_api.ResetsView.as_view()),
     path("groups/<name:group>/resets/<int:reset>/undo/", group_api.UndoView.as_view()),
 ]

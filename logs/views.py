@@ -5,7 +5,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from logs import group_pictures, pictures, selectors
+from logs import group_pictures, parked_pictures, pictures, selectors
 from logs.errors import GroupNotFound, TopicNotFound
 from logs.group_views import is_operator, read_id
 from logs.keeping import say_retention
@@ -41,24 +41,28 @@ def topic(request: HttpRequest, name: str) -> HttpResponse:
 @login_required
 def groups(request: HttpRequest) -> HttpResponse:
     found = selectors.groups(limit=MOST_ROWS)
-    paused = selectors.count_paused([group["group"] for group in found])
-    rows = [pictures.draw_group_row(group, paused) for group in found]
+    names = [group["group"] for group in found]
+    paused, parked = selectors.count_paused(names), selectors.count_parked_each(names)
+    rows = [pictures.draw_group_row({**group, "parked": parked.get(group["group"], 0)}, paused) for group in found]
     return render(request, "logs/groups.html", {"rows": rows, "full": len(rows) == MOST_ROWS, "limit": MOST_ROWS})
 
 
 @login_required
 def group(request: HttpRequest, name: str) -> HttpResponse:
-    """With its members and its past resets as sections, `#members` and `#resets`; `?before=`: older resets."""
+    """With sections `#parked`, `#members` and `#resets`; `?before=`: older resets."""
     before = read_id(request.GET.get("before", ""))
     try:
         described = selectors.describe_group(name)
         members = selectors.list_members(name)
         resets = selectors.find_resets(name, before=before)
         row = selectors.require_group(name)
+        parked = selectors.newest_parked(name, limit=parked_pictures.MOST_NEWEST).records
+        parked_count = selectors.count_parked(name)
     except GroupNotFound as error:
         raise Http404(str(error)) from error
     context = {
-        "group": pictures.draw_group({**described, "members": len(members)}),
+        "group": pictures.draw_group({**described, "members": len(members), "parked": parked_count}),
+        "parked": parked_pictures.draw_newest(parked, parked_count),
         "pauses": group_pictures.draw_pauses(described),
         "topics": [pictures.draw_topic(topic) for topic in described["topics"]],
         "members": group_pictures.draw_members(members, selectors.group_state(row)),

@@ -23,6 +23,9 @@ OWN = {
         "group_forms",
         "group_pictures",
         "group_views",
+        "parked_api",
+        "parked_pictures",
+        "parked_views",
     },
     "queues": {
         "floors",

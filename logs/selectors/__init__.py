@@ -26,7 +26,18 @@ from logs.selectors.groups import (
     plan_shares,
     require_group,
 )
-from logs.selectors.parked import count_parked, find_asked, list_parked, parked_record
+from logs.selectors.parked import (
+    chosen_parked,
+    count_asked,
+    count_parked,
+    count_parked_each,
+    find_asked,
+    list_parked,
+    newest_parked,
+    page_parked,
+    parked_record,
+    parked_topics,
+)
 from logs.selectors.pauses import count_paused, find_pauses
 from logs.selectors.topics import (
     MAX_FOUND_RECORDS,
@@ -53,8 +64,11 @@ __all__ = [
     "FoundRecords",
     "bounds",
     "choose_partitions",
+    "chosen_parked",
     "committed_offsets",
+    "count_asked",
     "count_parked",
+    "count_parked_each",
     "count_paused",
     "describe_group",
     "describe_topic",
@@ -83,10 +97,13 @@ __all__ = [
     "lag_history",
     "list_members",
     "list_parked",
+    "newest_parked",
     "newest_records",
     "out_of_range",
     "overview",
+    "page_parked",
     "parked_record",
+    "parked_topics",
     "partition_bounds",
     "paused_among",
     "plan_shares",
