@@ -5,9 +5,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 
 from mqsite.boundaries import issue_api_key
 from mqsite.models import ApiKey, AuditEntry, Boundary, WorkerProcess
+from mqsite.words import say_last_line
 
 admin.site.site_header = "mqsite"
 admin.site.site_title = "mqsite"
@@ -62,4 +65,18 @@ class AuditEntryAdmin(_ReadOnly):
 
 @admin.register(WorkerProcess)
 class WorkerProcessAdmin(_ReadOnly):
-    list_display = ["name", "started_at", "seen_at"]
+    list_display = [
+        *("name", "page", "started_at", "seen_at", "at", "handled_last_minute", "handled", "error", "failed_at"),
+    ]
+
+    @admin.display(description="working on", empty_value="nothing")
+    def at(self, process: WorkerProcess) -> str | None:
+        return ", ".join(process.working_on) or None
+
+    @admin.display(description="last error")
+    def error(self, process: WorkerProcess) -> str:
+        return say_last_line(process.last_error)
+
+    @admin.display(description="live")
+    def page(self, process: WorkerProcess) -> str:
+        return format_html('<a href="{}">who works</a>', reverse("workers"))

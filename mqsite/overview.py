@@ -110,8 +110,8 @@ def _say_no_worker() -> dict[str, Any]:
         "title": "No worker is alive",
         "lead": "",
         "text": "Records and messages wait until one starts. Readers over the REST API are not affected.",
-        "action": "",
-        "href": "",
+        "action": "See the workers",
+        "href": reverse("workers"),
     }
 
 
@@ -136,7 +136,7 @@ def _count(topics: list[Any], waiting: list[Any], workers: dict[str, Any], *, li
         {"text": _or_more(len(topics), MOST_TOPICS, "topic"), "href": reverse("topics") if links else ""},
         {"text": say_counted(len(readers), "consumer group"), "href": reverse("groups") if links else ""},
         {"text": _or_more(len(waiting), MOST_QUEUES, "queue"), "href": reverse("queues") if links else ""},
-        {"text": alive, "href": ""},
+        {"text": alive, "href": reverse("workers") if links else ""},
     ]
 
 

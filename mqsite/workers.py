@@ -19,16 +19,18 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connection, connections
+from django.db.models import F
 from django.db.models.functions import Now
 
-from mqsite import activity
-from mqsite import beside
+from mqsite import activity, beside
+from mqsite.errors import Invalid
 from mqsite.models import WorkerProcess
 
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 15.0
 FORGET_SECONDS = 600.0  # how long a process that died is still known by name
+MAX_PROCESSES = 100  # at once
 
 Job = Callable[[], object]
 
@@ -114,6 +116,41 @@ def count_alive() -> dict[str, Any]:
         )
         alive, slowest = cursor.fetchone()
     return {"alive": alive, "slowest_heartbeat_seconds": slowest}
+
+
+def list_processes(
+    *, after: str = "", limit: int = MAX_PROCESSES, using: str = DEFAULT_DB_ALIAS
+) -> tuple[list[dict[str, Any]], str | None]:
+    """By name, from behind `after` on: the processes alive and those that vanished within FORGET_SECONDS, as they told
+    of themselves with their last heartbeat; and the name to go on after, None: that was all."""
+    if not 1 <= limit <= MAX_PROCESSES:
+        raise Invalid(reason=f"limit is {limit}; allowed are 1 to {MAX_PROCESSES:,}.")
+    found = WorkerProcess.objects.using(using).filter(name__gt=after).annotate(silence=Now() - F("seen_at"))
+    rows = list(found.order_by("name")[: limit + 1])
+    return [_tell(row) for row in rows[:limit]], rows[limit - 1].name if len(rows) > limit else None
+
+
+def _tell(row: Any) -> dict[str, Any]:
+    seconds = max(0.0, row.silence.total_seconds())
+    return {
+        "name": row.name,
+        "is_alive": seconds < settings.MQSITE_MEMBER_SECONDS,
+        "started_at": row.started_at,
+        "seen_at": row.seen_at,
+        "heartbeat_seconds_ago": round(seconds, 3),
+        "handles": row.handles,
+        "working_on": row.working_on,
+        "handled": row.handled,
+        "handled_last_minute": row.handled_last_minute,
+        "last_error": row.last_error,
+        "failed_at": row.failed_at,
+    }
+
+
+def find_vanished(*, using: str = DEFAULT_DB_ALIAS) -> list[tuple[str, list[str]]]:
+    """The processes that are not heard of any more and did not say goodbye, each with what it handled."""
+    alive_since = Now() - timedelta(seconds=settings.MQSITE_MEMBER_SECONDS)
+    return list(WorkerProcess.objects.using(using).filter(seen_at__lte=alive_since).values_list("name", "handles"))
 
 
 def find_handling(beginning: str, *, using: str = DEFAULT_DB_ALIAS) -> list[str]:

@@ -1,6 +1,6 @@
 """What the pages list of queues: each list is bounded, and nothing is received by being looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -141,6 +141,14 @@ def list_holders(queue: str, *, using: str = "default") -> list[dict[str, Any]]:
         if holder.seconds is not None:
             row["lease_left"] = max(0.0, holder.seconds)
     return list(told.values())[:MOST_HOLDERS]
+
+
+def list_unclaimed(handled: Collection[str], *, limit: int, using: str = "default") -> list[str]:
+    """Queues that are not among those `handled` and that nobody holds a lease on, by name. Not those that others send
+    their dead letters to: these wait for a person."""
+    leased = Lease.objects.using(using).filter(expires_at__gt=Now()).values("queue_id")
+    found = Queue.objects.using(using).filter(sources__isnull=True).exclude(name__in=handled).exclude(id__in=leased)
+    return list(found.order_by("name").values_list("name", flat=True)[:limit])
 
 
 def list_redrives(queue: str, *, using: str = "default") -> list[dict[str, Any]]:

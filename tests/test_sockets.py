@@ -115,7 +115,9 @@ def hint(half: str = "logs", name: str = "orders", event: str = "published", **m
 # Who may see what
 
 
-@pytest.mark.parametrize("address", ["/ws/overview/", "/ws/topics/orders/", "/ws/groups/billing/", "/ws/queues/mail/"])
+@pytest.mark.parametrize(
+    "address", ["/ws/overview/", "/ws/topics/orders/", "/ws/groups/billing/", "/ws/queues/mail/", "/ws/workers/"]
+)
 async def test_without_a_login_every_socket_closes_with_4403(address: str) -> None:
     async with opened(address, user=NOBODY) as socket:
         assert await closed_with(socket) == 4403

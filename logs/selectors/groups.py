@@ -1,14 +1,15 @@
 """Questions about consumer groups that change nothing: what they read, who reads for them, what was moved."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from logs import rows, store
 from logs.errors import GroupNotFound, NotSubscribed
-from logs.models import ConsumerGroup, GroupPartition, Reset, ResetMove, Topic
+from logs.models import ConsumerGroup, GroupPartition, Member, Reset, ResetMove, Topic
 from logs.policies import BY_DURATION, LATEST, parse_start_policy
 from logs.selectors import lags
 from logs.selectors.pauses import find_pauses
@@ -138,6 +139,18 @@ def list_members(group: str, *, using: str = "default") -> list[dict[str, Any]]:
     processes = sorted({*held, *workers.find_handling(handled_name(group, None), using=using)} - set(found))
     others = [{"member": name, "is_worker": True, "partitions": held.get(name, [])} for name in processes]
     return [*found.values(), *others]
+
+
+def list_unclaimed(
+    handled: Collection[tuple[str, str]], *, limit: int, using: str = "default"
+) -> list[tuple[str, str]]:
+    """(group, topic) read by a group that is not among those `handled` and has neither a member nor a holder."""
+    members = Member.objects.using(using).filter(expires_at__gt=Now()).values("group_id")
+    held = GroupPartition.objects.using(using).filter(owner__isnull=False, expires_at__gt=Now()).values("group_id")
+    found = GroupPartition.objects.using(using).filter(partition__number=0)  # every topic has it
+    found = found.exclude(group_id__in=members).exclude(group_id__in=held)
+    pairs = found.order_by("group__name", "partition__topic__name").values_list("group__name", "partition__topic__name")
+    return [pair for pair in pairs[: limit + len(handled)] if pair not in handled][:limit]
 
 
 def group_state(group: ConsumerGroup, *, using: str = "default") -> str:

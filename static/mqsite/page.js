@@ -7,7 +7,7 @@ import { Live } from './live.js';
 import { updateRows } from './rows.js';
 import { updateTopic } from './strips.js';
 
-const UPDATE = { head: updateHead, group: updateGroup, topic: updateTopic, queue: updateQueue, records: updateRows, dead: updateRows, members: updateRows, parked: updateRows, holders: updateRows, redrives: updateRows, outcomes: updateRows };
+const UPDATE = { head: updateHead, group: updateGroup, topic: updateTopic, queue: updateQueue, records: updateRows, dead: updateRows, members: updateRows, parked: updateRows, holders: updateRows, redrives: updateRows, outcomes: updateRows, workers: updateGroup, processes: updateRows, handlers: updateRows };
 const RESHAPE_MS = 1500, TITLE_MS = 10_000, POLITE_MS = 15_000;
 const latest = new Map();
 let keys = [], held = null, reshaping = false, titledAt = 0, politeAt = Date.now(), spoken = '';

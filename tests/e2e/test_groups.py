@@ -27,6 +27,13 @@ JOIN = """
 import logs.services as l
 l.sync_member(l.join_group("billing", boundary="accounts", instance="till-1", client="host:1", session_seconds=600))
 """
+PARK = """
+import logs.services as l
+held = l.acquire_partition("billing", "orders", 0, member="tester")
+(record,) = l.fetch("orders", 0, 0, max_records=1)
+l.park(held, record, reason="rejected", error="app.Refused: no credit", attempts=1)
+l.release_partition(held)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -150,4 +157,24 @@ def test_no_page_of_a_group_overflows(house: House, page: Page, complaints: list
         page.goto(house.url(address))
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, f"{address} is {wide} px wide"
+    assert complaints == []
+
+
+def test_what_is_parked_shows_live_and_is_dropped_from_its_page(
+    house: House, page: Page, complaints: list[str]
+) -> None:
+    run(house, PARK)
+    expect(page.locator("h1")).to_contain_text("1 record parked")
+    expect(page.locator("#parked tbody")).to_contain_text("app.Refused: no credit")
+    page.click("#parked td a")
+    page.click("summary >> text=Value, headers and error")
+    expect(page.get_by_label("Value of orders-0@0")).to_have_text('{"n":0}')
+    page.check("[name=id]")
+    page.click("text=Drop chosen…")
+    page.fill("[name=reason]", "a test order")
+    page.click("text=Drop 1 record")
+    expect(page.locator("h1")).to_have_text("billing has nothing parked")
+    page.click(".side >> text=Workers")
+    is_live(page)
+    expect(page.locator("#processes tbody tr").first).to_contain_text("s ago")
     assert complaints == []
