@@ -7,12 +7,19 @@ import hashlib
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from logs.handlers import BLOCK, PARK, Subscription
 from logs.selectors.groups import EMPTY, RECONCILING, STABLE
 from logs.services.reset_plans import PlannedMove, ResetPlan
+from mqsite.handling import AT_MOST_ONCE
+from mqsite.handling_words import say_options, say_retry
 from mqsite.words import say_count, say_counted, say_holder, say_time
 
 MOST_MOVES = 3  # of a past reset; the others are folded away
 MOST_PLANNED = 200  # rows of a plan; the sum counts all
+FAILURES = {
+    BLOCK: "blocks: its partition waits, so that the order is kept",
+    PARK: "parks the record and goes on",
+}
 STATES = {
     STABLE: "Stable: everybody has what is theirs.",
     RECONCILING: "Reconciling: partitions are changing hands.",
@@ -65,6 +72,23 @@ def _draw_member(member: dict[str, Any]) -> Picture:
             say_time(member["joined_at"]) if "joined_at" in member else "",
         ],
     }
+
+
+def draw_handlers(subscriptions: Iterable[Subscription]) -> list[Picture]:
+    """Each handler with what it was asked to do, as labels and sentences."""
+    return [
+        {"topic": each.topic, "function": str(each), "options": _draw_options(each)}
+        for each in sorted(subscriptions, key=lambda each: each.topic)
+    ]
+
+
+def _draw_options(subscription: Subscription) -> list[tuple[str, str]]:
+    delivery, calls, limits = say_options(subscription.options, noun="record", end="commit")
+    if subscription.options.delivery == AT_MOST_ONCE:
+        retry = "never called twice"
+    else:
+        retry = say_retry(subscription.retry, forever="as often as it takes")
+    return [delivery, calls, ("On failure", FAILURES[subscription.on_failure]), ("Retry", retry), limits]
 
 
 def draw_resets(resets: Iterable[dict[str, Any]]) -> Picture:

@@ -8,6 +8,7 @@ from django.urls import reverse
 from logs import group_pictures, parked_pictures, pictures, selectors
 from logs.errors import GroupNotFound, TopicNotFound
 from logs.group_views import is_operator, read_id
+from logs.handlers import subscriptions
 from logs.keeping import say_retention
 from logs.selectors.groups import MAX_SHOWN_RESETS
 
@@ -67,6 +68,7 @@ def group(request: HttpRequest, name: str) -> HttpResponse:
         "topics": [pictures.draw_topic(topic) for topic in described["topics"]],
         "members": group_pictures.draw_members(members, selectors.group_state(row)),
         "resets": group_pictures.draw_resets(resets),
+        "handlers": group_pictures.draw_handlers(each for each in subscriptions if each.group.name == name),
         "is_old": before is not None,
         "older": resets[-1]["id"] if len(resets) == MAX_SHOWN_RESETS else None,
         "is_operator": is_operator(request),

@@ -10,6 +10,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from mqsite.handling import AT_MOST_ONCE
+from mqsite.handling_words import say_options, say_retry
 from mqsite.payloads import read_beginning, shown_headers
 from mqsite.words import (
     say_age,
@@ -23,6 +25,7 @@ from mqsite.words import (
     say_time,
     say_wait,
 )
+from queues.handlers import Handled
 from queues.pictures import REASONS
 from queues.rows import Outcome
 
@@ -205,6 +208,20 @@ def say_place(message: dict[str, Any]) -> str:
     if message["is_letter"] and message["died_at"]:
         return f"died {say_time(message['died_at'])}"
     return f"since {say_time(message['due_at'] or message['enqueued_at'])}"
+
+
+def draw_handler(handled: Handled | None) -> Picture | None:
+    """The queue's handler in this application with what it was asked to do; None: it has none here."""
+    if handled is None:
+        return None
+    options = handled.options
+    delivery, calls, limits = say_options(options, noun="message", end="ack")
+    retry = "as the settings below say: receives, then the back-off"
+    if options.delivery == AT_MOST_ONCE:
+        retry = "never called twice"
+    elif options.retry:
+        retry = say_retry(options.retry, forever="as many receives as the settings below say")
+    return {"function": str(handled), "options": [delivery, calls, ("Retry", retry), limits]}
 
 
 def draw_settings(settings: dict[str, Any]) -> list[tuple[str, str]]:

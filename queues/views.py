@@ -10,6 +10,7 @@ from django.urls import reverse
 from queues import listings, message_pictures, pictures, selectors
 from queues.errors import QueueNotFound
 from queues.forms import QueuesForm
+from queues.handlers import handled
 from queues.queue_views import is_operator
 from queues.settings import read_settings
 
@@ -48,6 +49,7 @@ def queue(request: HttpRequest, name: str) -> HttpResponse:
         "redrives": message_pictures.draw_redrives(listings.list_redrives(name)),
         "outcomes": message_pictures.draw_outcomes(listings.list_outcomes(name), row.outcome_seconds),
         "keeps": row.outcome_seconds,
+        "handler": message_pictures.draw_handler(handled.get(name)),
         "settings": message_pictures.draw_settings(read_settings(row)),
         "sources": list(row.sources.order_by("name").values_list("name", flat=True)[: pictures.MOST_SOURCES]),
         "letters_queue": row.dead_letter_queue and row.dead_letter_queue.name,
