@@ -97,7 +97,8 @@ def find_active(group: ConsumerGroup, *, topic: str | None = None, using: str = 
     for held in store.holdings(group.id, using=using):
         if is_held_by_member(held) and (topic is None or held.topic == topic):
             names.add(str(held.owner))
-    return sorted(names.union(workers.find_handling(handled_name(group.name, topic), using=using)))
+    name, find = handled_name(group.name, topic), workers.find_handling if topic is None else workers.list_handling
+    return sorted(names.union(find(name, using=using)))
 
 
 def handled_name(group: str, topic: str | None) -> str:

@@ -248,6 +248,13 @@ def test_a_worker_process_with_a_handler_for_the_group_keeps_it_from_being_delet
         acquire()
 
 
+def test_a_handler_of_a_topic_whose_name_only_begins_so_does_not_count() -> None:
+    start("earliest")
+    WorkerProcess.objects.create(name="w1", handles=[selectors.handled_name("billing", "orders-archive")])
+    services.delete_offsets("billing", "orders", actor="ann")
+    assert selectors.describe_group("billing")["topics"] == []
+
+
 def test_offsets_of_one_topic_can_be_deleted_while_others_are_read() -> None:
     services.create_topic("payments", owner="shop")
     start("earliest")
