@@ -28,7 +28,7 @@ def parked(request: HttpRequest, name: str) -> HttpResponse:
     """`?topic=…` lists those of one topic, `?before=…` is the next page: the latest come first."""
     group = _require_group(name)
     topics = selectors.parked_topics(name)
-    topic = request.GET.get("topic") or None
+    topic = request.GET.get("topic", "").replace("\0", "") or None
     before = read_id(request.GET.get("before", ""))
     page = selectors.newest_parked(name, topic=topic, before=before)
     kept = {"topic": topic} if topic else {}

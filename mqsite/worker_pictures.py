@@ -32,9 +32,7 @@ def draw_head(alive: dict[str, Any], vanished: Sequence[str], handlers: Sequence
         "title": f"{heading} · Workers · mqsite",
         "facts": [
             "no heartbeat" if beat is None else f"slowest heartbeat {say_age(beat)} ago",
-            f"{say_counted(len(vanished), 'process', 'processes')} vanished in the last 10 minutes"
-            if vanished
-            else "none vanished in the last 10 minutes",
+            f"{say_counted(len(vanished), 'process', 'processes')} vanished" if vanished else "none has vanished",
         ],
         "notes": [],
     }

@@ -121,8 +121,8 @@ def count_alive() -> dict[str, Any]:
 def list_processes(
     *, after: str = "", limit: int = MAX_PROCESSES, using: str = DEFAULT_DB_ALIAS
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """By name, from behind `after` on: the processes alive and those that vanished within FORGET_SECONDS, as they told
-    of themselves with their last heartbeat; and the name to go on after, None: that was all."""
+    """By name, from behind `after` on: the processes alive, and those that vanished and were not forgotten yet, as they
+    told of themselves with their last heartbeat; and the name to go on after, None: that was all."""
     if not 1 <= limit <= MAX_PROCESSES:
         raise Invalid(reason=f"limit is {limit}; allowed are 1 to {MAX_PROCESSES:,}.")
     found = WorkerProcess.objects.using(using).filter(name__gt=after).annotate(silence=Now() - F("seen_at"))

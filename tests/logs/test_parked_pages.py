@@ -107,6 +107,7 @@ def test_pages_follow_one_another_and_can_be_of_one_topic(ann: Client) -> None:
     page = opened(ann, topic="refunds")
     assert ("refunds-0@26" in page, "orders-0@" in page, "All topics" in page) == (True, False, True)
     assert "No parked record of nothing" in opened(ann, topic="nothing")
+    assert "No parked record of nothing" in opened(ann, topic="noth\0ing")
     assert "Nothing is parked" not in opened(ann, before="x")
     assert "No older parked record" in opened(ann, before="1")
 
