@@ -33,8 +33,9 @@ def freeze(**_: Any) -> None:
 @signals.worker_process_init.connect
 def start_timers(**_: Any) -> None:
     """In every prefork child: it beats and sweeps on its own, whatever happens to its parent or the broker."""
-    from mqsite import workers
+    from mqsite import keepalive, workers
 
+    keepalive.guard_connections(workers.name())
     workers.start_timers()
 
 
