@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Iterable
 
+from django.conf import settings
+
 from mqsite import activity, limits, workers
 from mqsite.errors import MessagingError
 from mqsite.handling import AT_LEAST_ONCE, AT_MOST_ONCE, TRANSACTION, Stop
@@ -62,7 +64,9 @@ def beat() -> int:
     longer than that may take.
     """
     services.keep_handling()
-    kept = services.renew_leases(workers.name(), tokens=leases.worked_on())
+    kept = services.renew_leases(
+        workers.name(), tokens=leases.worked_on(), lease_seconds=settings.MQSITE_MEMBER_SECONDS
+    )
     services.reap()
     services.charge()
     services.send_ticks()

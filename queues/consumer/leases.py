@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from mqsite import activity, limits, sql, workers
 from mqsite.calling import run
 from mqsite.handling import Stop, say_error
-from queues import selectors, services
+from queues import services
 from queues.consumer.failures import judge, note_failure, split
 from queues.errors import LeaseLost
 from queues.handlers import Handled
@@ -30,7 +30,8 @@ def worked_on() -> list[UUID]:
 
 
 def drain(subject: Handled, halt: Stop) -> bool:
-    lease_seconds = max(selectors.locate_queue(subject.queue.name).lease_seconds, settings.MQSITE_MEMBER_SECONDS)
+    # A worker's heartbeat keeps it. What it does not work on any more is free when a dead worker's would be.
+    lease_seconds = settings.MQSITE_MEMBER_SECONDS if workers.has_timers() else None
     most = subject.options.batch or LEASE_MESSAGES
     while not halt():
         granted = limits.take_tokens(subject.limit_name, subject.options.rate, most, halt=halt)

@@ -7,8 +7,6 @@ from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
-from django.conf import settings
-
 from mqsite.announce import after_commit, announce
 from mqsite.errors import Invalid
 from mqsite.payloads import end_of_text
@@ -194,9 +192,16 @@ def give_back(token: UUID, ids: Sequence[int], *, queue: Queue | str, using: str
     return _missing(wanted, [m.id for m in moved])
 
 
-def renew_leases(holder: str, *, tokens: Sequence[UUID] | None = None, using: str = "default") -> int:
-    """Keep what the holder works on (all its leases, or those of `tokens`); how many leases that is."""
-    return store.renew(holder, tokens=tokens, least_seconds=settings.MQSITE_MEMBER_SECONDS, using=using)
+def renew_leases(
+    holder: str,
+    *,
+    tokens: Sequence[UUID] | None = None,
+    lease_seconds: float | None = None,
+    using: str = "default",
+) -> int:
+    """Keep what the holder works on (all its leases, or those of `tokens`) for `lease_seconds`, or the queue's, from
+    now; how many leases that is."""
+    return store.renew(holder, tokens=tokens, seconds=lease_seconds, using=using)
 
 
 def _ack(token: UUID, ids: list[int], queue: str, using: str) -> list[int]:

@@ -8,6 +8,6 @@ WITH held AS (
 )
 UPDATE queues_lease l
 SET expires_at = greatest(l.expires_at,
-        clock_timestamp() + make_interval(secs => greatest(held.lease_seconds, %(least_seconds)s::float8)))
+        clock_timestamp() + make_interval(secs => coalesce(%(seconds)s::float8, held.lease_seconds)))
 FROM held WHERE l.id = held.id
 RETURNING l.id

@@ -117,7 +117,7 @@ def extend(token: UUID, ids: Sequence[int], *, seconds: float | None, queue: str
     return [id_ for (id_,) in rows]
 
 
-def renew(holder: str, *, tokens: Sequence[UUID] | None, least_seconds: float, using: str) -> int:
+def renew(holder: str, *, tokens: Sequence[UUID] | None, seconds: float | None, using: str) -> int:
     """How many leases the holder goes on holding."""
     chosen = None if tokens is None else list(tokens)
     return len(
@@ -127,7 +127,7 @@ def renew(holder: str, *, tokens: Sequence[UUID] | None, least_seconds: float, u
             own=not in_transaction(using),
             holder=holder,
             tokens=chosen,
-            least_seconds=float(least_seconds),
+            seconds=seconds,
         )
     )
 

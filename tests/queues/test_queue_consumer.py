@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.db import OperationalError, connection
 
-from mqsite import calling
+from mqsite import calling, workers
 from mqsite.errors import Invalid
 from mqsite.handling import Handler
 from mqsite.models import AuditEntry
@@ -173,7 +173,8 @@ def _terminate(pid: int) -> None:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
 
-def test_the_heartbeat_renews_what_a_slow_handler_works_on(bookings: Queue) -> None:
+def test_the_heartbeat_renews_what_a_slow_handler_works_on(bookings: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "has_timers", lambda: True)
     kept: list[int] = []
 
     def look(message: services.Message) -> None:

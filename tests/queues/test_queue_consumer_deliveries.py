@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from mqsite import calling
+from mqsite import calling, workers
 from mqsite.errors import NotFound
 from mqsite.models import AuditEntry
 from mqsite.retry import Reject, Retry, RetryIn
@@ -191,6 +191,32 @@ def test_a_handler_extends_its_lease(bookings: Queue) -> None:
     send(1)
     drain()
     assert 2_990 < seconds[0] <= 3_000
+
+
+def test_a_workers_lease_outlives_its_heartbeat_no_longer_than_the_worker_would(
+    bookings: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drain that ended with its connection, or an ack that a crash of the server took back, leaves the lease."""
+    services.alter_queue("bookings", lease_seconds=3_600, actor="ann")
+    seconds: list[float] = []
+
+    def look() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT extract(epoch FROM max(expires_at) - clock_timestamp()) FROM queues_lease")
+            seconds.append(float(cursor.fetchone()[0]))
+
+    def look_twice(message: Got) -> None:
+        look()
+        elsewhere(consumer.beat)
+        look()
+
+    handle(bookings, delivery="at_least_once")(look_twice)
+    for has_timers in (True, False):
+        monkeypatch.setattr(workers, "has_timers", lambda has_timers=has_timers: has_timers)
+        send(1)
+        drain()
+    assert max(seconds[:2]) <= 9
+    assert min(seconds[2:]) > 3_500, "nobody's heartbeat would keep it"
 
 
 def test_what_nobody_here_handles_is_left_alone_and_said_once(
