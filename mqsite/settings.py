@@ -114,8 +114,9 @@ MQSITE_CELERY = env("MQSITE_CELERY", "1") != "0"  # 0: no Celery worker runs, so
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": f"{MQSITE_PREFIX}:",
-    # Nudges lost with a worker come back after this; the sweep is faster and does not wait for them.
-    "visibility_timeout": 300,
+    # Nudges are not kept until they are acknowledged: the sweep finds what one that was lost was about. And a worker
+    # that acknowledges at a broker that died meanwhile ends with an AttributeError (kombu 5.7.0).
+    "ack_emulation": False,
     "socket_timeout": 5,
     "socket_connect_timeout": 1,
 }
