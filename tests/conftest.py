@@ -11,6 +11,11 @@ from mqsite.stack.servers import TemporaryServers
 from tests.house import House, drop_templates
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="all cells of the fault matrix, not only each pair once")
+    parser.addoption("--write-guarantees", action="store_true", help="with --full: write docs/guarantees.md")
+
+
 @pytest.fixture(scope="module")
 def house(request: pytest.FixtureRequest) -> Iterator[House]:
     """A house with web, one worker and beat. A module may set HOUSE_ENVIRONMENT for its processes."""

@@ -108,12 +108,13 @@ class House:
         self.stop_web()
         self.start_web()
 
-    def start_worker(self, name: str = "worker", *, concurrency: int = 2) -> None:
+    def start_worker(self, name: str = "worker", *, concurrency: int = 2, **environment: str) -> None:
         """Returns when it is ready to consume."""
         self._start(
             name,
             *("celery", "-A", "mqsite", "worker", "--queues", "consume", "--concurrency", str(concurrency)),
             *("--without-gossip", "--without-mingle", "--hostname", f"{name}@{self.name}", "--loglevel", "INFO"),
+            **environment,
         )
         self._wait(name, lambda: " ready." in self.logs(name))
 
@@ -152,14 +153,14 @@ class House:
 
     # Below the surface
 
-    def _start(self, name: str, program: str, *args: str) -> None:
+    def _start(self, name: str, program: str, *args: str, **environment: str) -> None:
         log = self.folder / f"{name}.log"
         log.write_text("")
         self.programs[name] = processes.Program(
             name,
             [sys.executable, "-m", program, *args],
             log=log,
-            env=self.environment,
+            env={**self.environment, **environment},
             cwd=PROJECT,
             stop_seconds=15,
         )
