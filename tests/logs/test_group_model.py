@@ -32,7 +32,7 @@ STABLE_ROUNDS = 12
 POLICIES = ["earliest", "earliest", "latest", "none", "by_duration:PT1H", "by_duration:PT0S"]
 MODES = ["to-earliest", "to-latest", "to-offset", "from-file", "by-duration", "to-datetime", "from-group"]
 RELATIVE = ["to-current", "shift-by", "skip-one"]
-LONG_EXAMPLES = int(os.environ.get("MQSITE_LONG_EXAMPLES", "15"))
+LONG_EXAMPLES = int(os.environ.get("MQSITE_LONG_EXAMPLES", "10"))
 BASE: dict[str, Any] = {"deadline": None, "print_blob": True, "suppress_health_check": list(HealthCheck)}
 
 which = st.integers(0, 5)

@@ -35,7 +35,7 @@ HOUR_MS = 3_600_000
 AGES_HOURS = [-0.5, 1, 13, 30, 80, 200]
 RETENTION_HOURS = [None, 12, 24, 48, 100]
 WORTH_DELETING = 15  # records a topic must have had, or little would ever come to stand
-LONG_EXAMPLES = int(os.environ.get("MQSITE_LONG_EXAMPLES", "25"))
+LONG_EXAMPLES = int(os.environ.get("MQSITE_LONG_EXAMPLES", "15"))
 BASE: dict[str, Any] = {"deadline": None, "print_blob": True, "suppress_health_check": list(HealthCheck)}
 
 ages = st.sampled_from(AGES_HOURS)

@@ -212,14 +212,14 @@ class QueueMachine(Operators, RuleBasedStateMachine):
 
 
 def test_the_queue_does_what_the_model_does() -> None:
-    options = settings(max_examples=15, stateful_step_count=30, derandomize=True, **BASE)
+    options = settings(max_examples=12, stateful_step_count=30, derandomize=True, **BASE)
     run_state_machine_as_test(QueueMachine, settings=options)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
 def test_the_queue_does_what_the_model_does_however_long_one_looks() -> None:
-    """MQSITE_MODEL_EXAMPLES: for a longer look."""
-    examples = int(os.environ.get("MQSITE_MODEL_EXAMPLES", "40"))
+    """MQSITE_LONG_EXAMPLES: for a longer look."""
+    examples = int(os.environ.get("MQSITE_LONG_EXAMPLES", "12"))
     options = settings(max_examples=examples, stateful_step_count=50, database=None, **BASE)
     run_state_machine_as_test(QueueMachine, settings=options)
