@@ -60,7 +60,7 @@ class RetryParkedView(APIView):
 
 
 class DropParkedView(APIView):
-    """Give them up: `{"ids", "reason"}`. `dropped`: how many; what a worker is at just now stays."""
+    """Give them up: `{"ids", "reason"}`. `dropped`: how many; what a worker is at in a transaction stays."""
 
     def post(self, request: Request, group: str) -> Response:
         require_reader(request, group)

@@ -117,7 +117,7 @@ def _fail(assignment: Assignment, subscription: Subscription, record: Record, er
     seconds: float | None = verdict.seconds
     said = say_error(error)
     if verdict.is_last and subscription.on_failure == PARK:
-        goes_on = _park(assignment, record, reason=_reason(error, verdict), error=said, attempts=attempts)
+        goes_on = _park(assignment, record, reason=name_reason(error, verdict), error=said, attempts=attempts)
         if goes_on is not None:
             _log_failure(assignment, record, error, "and is parked")
             return Delivered(1, goes_on)
@@ -139,7 +139,7 @@ def _park(assignment: Assignment, record: Record, *, reason: Reason, error: str,
         return services.commit_offset(assignment, record.offset + 1)
 
 
-def _reason(error: Exception, verdict: Verdict) -> Reason:
+def name_reason(error: Exception, verdict: Verdict) -> Reason:
     if isinstance(error, Reject):
         return Reason.REJECTED
     return Reason.PERMANENT if verdict.is_hopeless else Reason.ATTEMPTS

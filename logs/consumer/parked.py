@@ -5,6 +5,7 @@ import logging
 from django.db import DEFAULT_DB_ALIAS, transaction
 
 from logs import services
+from logs.consumer.delivering import name_reason
 from logs.handlers import Subscription
 from logs.rows import Record
 from mqsite import activity, limits, sql
@@ -56,7 +57,8 @@ def _try_next(subscription: Subscription, after: int) -> int | None:
         if session.closed:
             raise ran.error
         logger.warning("%s failed again on the parked %s: %s", subscription.group, record.cause_id, ran.error)
-        services.fail_parked(id_, error=say_error(ran.error))
+        reason = name_reason(ran.error, subscription.retry.judge(ran.error, 1))
+        services.fail_parked(id_, reason=reason, error=say_error(ran.error))
     return id_
 
 

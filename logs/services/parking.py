@@ -55,8 +55,11 @@ def retry_parked(
     """Have the group's workers call the handler again, for this group alone, with these parked records or with all
     of them; how many. Who succeeds is dropped, in the handler's transaction; who fails stays parked."""
     with transaction.atomic(using=using):
-        chosen = _choose(group, ids, using=using)
-        asked = chosen.filter(retry_asked_at=None).update(retry_asked_at=Now(), retry_asked_by=actor)
+        # Locked in one order, as a drop does it; those that a worker is at are being tried.
+        free = _choose(group, ids, using=using).filter(retry_asked_at=None)
+        locked = list(free.order_by("id").select_for_update(skip_locked=True).values_list("id", flat=True))
+        chosen = ParkedRecord.objects.using(using).filter(id__in=locked)
+        asked = chosen.update(retry_asked_at=Now(), retry_asked_by=actor)
         _record(group, "retry parked", asked, ids, actor=actor, reason=reason, using=using)
     return asked
 
@@ -64,7 +67,8 @@ def retry_parked(
 def drop_parked(
     group: str, ids: Sequence[int] | None = None, *, actor: str, reason: str = "", using: str = "default"
 ) -> int:
-    """Give up these parked records of the group, or all of them; how many. What a worker is at just now stays."""
+    """Give up these parked records of the group, or all of them; how many. What a worker is at in a
+    transaction stays; where a handler runs outside of one it may end after its record was dropped."""
     with transaction.atomic(using=using):
         free = _choose(group, ids, using=using).order_by("id").select_for_update(skip_locked=True)
         dropped, _ = ParkedRecord.objects.using(using).filter(id__in=list(free.values_list("id", flat=True))).delete()
@@ -91,11 +95,11 @@ def end_parked(id_: int, *, using: str = "default") -> None:
     ParkedRecord.objects.using(using).filter(id=id_).delete()
 
 
-def fail_parked(id_: int, *, error: str, using: str = "default") -> None:
+def fail_parked(id_: int, *, reason: str, error: str, using: str = "default") -> None:
     """It failed again, and waits for the next time somebody asks."""
     said = end_of_text(error, MAX_ERROR_CHARACTERS)
     ParkedRecord.objects.using(using).filter(id=id_).update(
-        attempts=F("attempts") + 1, detail=said, retry_asked_at=None
+        attempts=F("attempts") + 1, reason=reason, detail=said, retry_asked_at=None
     )
 
 

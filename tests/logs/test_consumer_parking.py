@@ -12,7 +12,7 @@ from logs.services import NewRecord, parking
 from mqsite.errors import Invalid, NotFound
 from mqsite.models import AuditEntry
 from mqsite.retry import Reject, Retry
-from tests.concurrency import elsewhere
+from tests.concurrency import elsewhere, held_open
 from tests.logs.conftest import Subscribed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -140,6 +140,33 @@ def test_a_parked_record_is_tried_by_one_worker_at_a_time(subscribed: Subscribed
     assert sweep() == 1
     assert others == [0]
     assert parked() == []
+
+
+def test_a_parked_record_that_fails_otherwise_says_so(subscribed: Subscribed) -> None:
+    handler = Handler(_0=KeyError("YV"))
+    subscribed(handler, on_failure="park", retry=Retry(attempts=1, permanent=(KeyError,)))
+    publish(1)
+    drain()
+    assert parked() == [(0, "permanent", 1)]
+    handler.failures[0] = ValueError("later")
+    services.retry_parked("billing", actor="ann")
+    sweep()
+    assert parked() == [(0, "attempts", 2)]
+
+
+def test_what_is_being_tried_is_not_asked_for_again_and_nobody_waits(subscribed: Subscribed) -> None:
+    subscribed(Handler(_0=ValueError("no"), _1=ValueError("no")), on_failure="park", retry=Retry(attempts=1))
+    publish(2)
+    drain()
+    drain()
+
+    def hold() -> None:
+        services.retry_parked("billing", [selectors.list_parked("billing")[-1]["id"]], actor="ann")
+        assert services.take_parked("billing", "orders", after=0)
+
+    with held_open(hold) as commit:
+        assert elsewhere(lambda: services.retry_parked("billing", actor="bob")) == 1
+        commit()
 
 
 def test_parked_records_are_listed_in_pages_and_dropped_by_hand(subscribed: Subscribed) -> None:
