@@ -142,7 +142,7 @@ MQSITE_HEARTBEAT_SECONDS = float(env("MQSITE_HEARTBEAT_SECONDS", "3"))
 MQSITE_MEMBER_SECONDS = float(env("MQSITE_MEMBER_SECONDS", "9"))
 MQSITE_SWEEP_SECONDS = float(env("MQSITE_SWEEP_SECONDS", "4"))
 # A consumer and its database give each other up after so long without a sign, so that a cut network frees what
-# was locked. 0: as the system has it, for poolers that refuse the parameter `options` (PgBouncer before 1.20).
+# was locked. 0: as the system has it, which may be hours.
 MQSITE_CUT_SECONDS = float(env("MQSITE_CUT_SECONDS", "7"))
 
 # How long a producer's id is remembered at least: publishing it again answers the original offset.

@@ -1,12 +1,12 @@
 """The connections of a consumer say whose they are, and end when the other side is gone."""
 
-from typing import Any
-
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
-from mqsite.keepalive import choose_options, guard_connections
+from mqsite import keepalive
 from tests.concurrency import elsewhere
+from tests.keepalive import guarded
 from tests.waiting import wait_until
 
 SHOWN = (
@@ -19,13 +19,6 @@ SHOWN = (
 )
 
 
-@pytest.fixture
-def guarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that connect from now on are consumers."""
-    monkeypatch.setitem(connection.settings_dict, "OPTIONS", dict(connection.settings_dict["OPTIONS"]))
-    guard_connections("host:7:ab")
-
-
 def show(*names: str) -> dict[str, str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT name, current_setting(name) FROM unnest(%s::text[]) name", [list(names)])
@@ -33,17 +26,16 @@ def show(*names: str) -> dict[str, str]:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("guarded")
 def test_the_server_gives_a_silent_consumer_up_within_eight_seconds() -> None:
-    shown = elsewhere(lambda: show(*SHOWN))
+    with guarded("host:7:ab"):
+        shown = elsewhere(lambda: show(*SHOWN))
     assert list(shown.values()) == ["host:7:ab", "2", "2", "2", "7000", "2s"]
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("guarded")
-def test_a_lock_is_free_soon_after_its_holder_died_while_it_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_is_free_soon_after_its_holder_died_while_it_waited(settings: Settings) -> None:
     """Its session would wait to the end, and only then find nobody to answer."""
-    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "options", "-c client_connection_check_interval=100")
+    settings.MQSITE_CUT_SECONDS = 1
 
     def die() -> None:
         with connection.cursor() as cursor:
@@ -51,7 +43,8 @@ def test_a_lock_is_free_soon_after_its_holder_died_while_it_waited(monkeypatch: 
         connection.connection.pgconn.send_query(b"SELECT pg_sleep(60)")
         connection.connection.pgconn.finish()
 
-    elsewhere(die)
+    with guarded("host:7:ab"):
+        elsewhere(die)
     with connection.cursor() as cursor:
 
         def is_free() -> bool:
@@ -62,19 +55,13 @@ def test_a_lock_is_free_soon_after_its_holder_died_while_it_waited(monkeypatch: 
         cursor.execute("SELECT pg_advisory_unlock_all()")
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({"tcp_user_timeout": 500, "prepare_threshold": 1}, {"tcp_user_timeout": 500, "prepare_threshold": 1}),
-        ({"application_name": "mine"}, {"application_name": "mine"}),
-    ],
-)
-def test_what_the_settings_say_themselves_stays(given: dict[str, Any], expected: dict[str, Any]) -> None:
-    chosen = choose_options("w", 7, given)
-    assert {key: chosen[key] for key in expected} == expected
-    assert choose_options("w", 0, given) == {"application_name": "w", **given}
+def test_what_the_settings_say_themselves_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"tcp_user_timeout": 500, "application_name": "mine"}
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", given)
+    with guarded("host:7:ab"):
+        chosen = connection.settings_dict["OPTIONS"]
+    assert chosen == keepalive.choose_options("host:7:ab", 7) | given
 
 
-def test_the_servers_own_options_come_last_and_count() -> None:
-    said = choose_options("w", 7, {"options": "-c tcp_user_timeout=1"})["options"]
-    assert said.index("tcp_user_timeout=7000") < said.index("-c tcp_user_timeout=1")
+def test_without_a_time_only_the_name_is_set() -> None:
+    assert keepalive.choose_options("host:7:ab", 0) == {"application_name": "host:7:ab"}

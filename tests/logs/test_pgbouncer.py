@@ -12,7 +12,8 @@ from django.db import connection, transaction
 
 from logs import services
 from logs.services import NewRecord
-from tests.concurrency import all_at_once
+from tests.concurrency import all_at_once, elsewhere
+from tests.keepalive import guarded
 from tests.waiting import wait_until
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
@@ -76,6 +77,14 @@ def test_publishing_in_and_out_of_transactions_and_consuming() -> None:
         services.commit_offset(assignment, 60)
     (moved, _) = services.reset_offsets("billing", "to-earliest", actor="ann")["partitions"]
     assert moved["from"] == 60
+
+
+@pytest.mark.usefixtures("bouncer")
+def test_a_consumer_connects_with_its_keepalives() -> None:
+    services.create_topic("orders", owner="shop", partitions=2)
+    with guarded("host:7:ab"):
+        elsewhere(_publish)
+    assert len(services.fetch("orders", 0, 0)) == 20
 
 
 def _publish() -> None:
