@@ -337,3 +337,15 @@ def test_a_deleted_queue_takes_its_messages_and_leases_along(bookings: Queue, re
     assert states() == {kept: Message.State.READY}
     assert Lease.objects.count() == 0
     assert AuditEntry.objects.filter(actor="ann", action="delete queue", subject="bookings").exists()
+
+
+@pytest.mark.parametrize("act", ["ack", "nack", "reject", "extend"])
+def test_a_lease_that_holds_does_nothing_to_what_another_holds(bookings: Queue, receive: Receive, act: str) -> None:
+    mine, theirs = sent_ids(bookings, [NewMessage(n) for n in range(2)])
+    lease, other = receive(1), receive(1, holder="worker-2")
+    before = Message.objects.values().get(id=theirs)
+    assert getattr(services, act)(lease.token, [theirs], queue=bookings) == [theirs]
+    services.give_back(lease.token, [theirs], queue=bookings)
+    assert Message.objects.values().get(id=theirs) == before
+    assert services.ack(other.token, [theirs], queue=bookings) == []
+    assert services.ack(lease.token, [mine], queue=bookings) == []

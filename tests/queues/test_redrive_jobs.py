@@ -203,3 +203,12 @@ def test_the_sweep_works_them_off(bookings: Queue, dead: Kill) -> None:
     start()
     consumer.sweep(stop=lambda: False)
     assert ready() == ids
+
+
+def test_a_letter_without_a_key_stays_where_the_target_is_ordered(bookings: Queue, dead: Kill) -> None:
+    services.create_queue("trips", owner="sales", is_ordered=True)
+    (id_,) = dead(1)
+    job = start(to="trips")
+    assert services.work_redrives() == 0
+    assert (selectors.describe_redrive(job)["state"], selectors.describe_redrive(job)["moved"]) == ("done", 0)
+    assert Message.objects.get(id=id_).queue.name == "bookings"
