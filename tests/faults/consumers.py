@@ -8,10 +8,10 @@ from django.db import connection
 
 from logs.handlers import subscribe
 from logs.rows import Record
-from mqsite.handling import TRANSACTION
+from mqsite.handling import AT_LEAST_ONCE, TRANSACTION, Handler
 from queues.handlers import handle
 from queues.rows import Message
-from tests.faults.cells import LOG, OTHERS, OUTSIDE_FILE, SHUTDOWN
+from tests.faults.cells import LOG, OTHERS, OUTSIDE_FILE, SHUTDOWN, Cell
 from tests.faults.messaging import CELLS, GROUP, QUEUES, TOPICS
 
 STOPPED_SECONDS = 60.0
@@ -39,11 +39,22 @@ def stop_once(folder: Path, name: str) -> None:
         time.sleep(LOOK_SECONDS)
 
 
+def handler_of(cell: Cell) -> Handler:
+    """A function of its own: limits count by its name."""
+
+    def handler(item: Record | Message) -> None:
+        work(item)
+
+    handler.__qualname__ = str(cell)
+    return handler
+
+
 for _cell in CELLS:
+    _concurrency = 1 if _cell.delivery == AT_LEAST_ONCE else None  # a dead worker's slot must come free as well
     if _cell.half == LOG:
-        subscribe(GROUP, TOPICS[str(_cell)], delivery=_cell.delivery)(work)
+        subscribe(GROUP, TOPICS[str(_cell)], delivery=_cell.delivery, concurrency=_concurrency)(handler_of(_cell))
     else:
-        handle(QUEUES[str(_cell)], delivery=_cell.delivery)(work)
+        handle(QUEUES[str(_cell)], delivery=_cell.delivery, concurrency=_concurrency)(handler_of(_cell))
 for _name in (OTHERS, SHUTDOWN):
     subscribe(GROUP, TOPICS[_name], delivery=TRANSACTION)(work)
     handle(QUEUES[_name], delivery=TRANSACTION)(work)

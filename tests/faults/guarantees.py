@@ -55,6 +55,7 @@ In every cell, beside the counts:
   (`MQSITE_SWEEP_SECONDS`), 2 s to spare.
 - The locks of a killed process and of one behind a cut network are free by then, too: within 8 s
   (`MQSITE_CUT_SECONDS` is 7).
+- So is the slot of a handler with `concurrency` (in the runs: 1, with `at_least_once`).
 - Other topics and queues go on meanwhile, and the workers that were not killed stay.
 
 The runs shrink the 9, 4 and 7 s to 2, 1 and 2, and ask for a takeover within 8 s.
