@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.conf import settings
-from django.core.management.base import CommandError
+from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 
-from mqsite import activity, beside, checks, hints, workers
+from mqsite import activity, beside, checks, hints, keepalive, workers
 
 M = TypeVar("M")
 logger = logging.getLogger(__name__)
@@ -33,6 +33,18 @@ class Work(NamedTuple, Generic[M]):
     mark: Callable[[], M]  # before a look: what to wait for if it finds nothing
     drain: Callable[[], int]  # handle all there is; how many lanes had something
     wait: Callable[[M, float], bool]  # for so many seconds; whether something came
+
+
+class ConsumingCommand(BaseCommand):
+    """Started by itself it is a process of its own, which gives its database up as a worker does."""
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        keepalive.guard_connections(workers.name())
+        super().run_from_argv(argv)
+
+    def say(self, sentence: str) -> None:
+        self.stdout.write(sentence)
+        self.stdout.flush()
 
 
 def consume(work: Work[Any], *, once: bool, say: Callable[[str], object], verbosity: int = 1) -> None:

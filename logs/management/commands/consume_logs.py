@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
 from logs import consumer, selectors, services
@@ -12,7 +12,7 @@ from logs.handlers import Reads, subscriptions
 from mqsite import consuming, workers
 
 
-class Command(BaseCommand):
+class Command(consuming.ConsumingCommand):
     help = "Handle the records of topics without Celery, until SIGINT or SIGTERM: for debugging and small sites."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,10 +36,6 @@ class Command(BaseCommand):
             wait=lambda ends, seconds: services.wait_for_any(ends, seconds=seconds, using=DEFAULT_DB_ALIAS),
         )
         consuming.consume(work, once=once, say=self.say, verbosity=verbosity)
-
-    def say(self, sentence: str) -> None:
-        self.stdout.write(sentence)
-        self.stdout.flush()
 
 
 def choose(groups: list[str], topics: list[str]) -> list[Reads]:

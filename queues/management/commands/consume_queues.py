@@ -3,14 +3,14 @@
 from functools import partial
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from mqsite import consuming, workers
 from queues import consumer, periodic, selectors, services
 from queues.handlers import handled
 
 
-class Command(BaseCommand):
+class Command(consuming.ConsumingCommand):
     help = "Handle the messages of queues without Celery, until SIGINT or SIGTERM: for debugging and small sites."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,7 +31,3 @@ class Command(BaseCommand):
             wait=lambda ids, seconds: services.wait_for_any(ids, seconds=seconds),
         )
         consuming.consume(work, once=once, say=self.say, verbosity=verbosity)
-
-    def say(self, sentence: str) -> None:
-        self.stdout.write(sentence)
-        self.stdout.flush()
