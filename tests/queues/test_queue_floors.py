@@ -97,6 +97,15 @@ def test_a_claim_that_is_rolled_back_is_found_again(bookings: Queue, receive: Re
     assert received(receive, 4) == ids
 
 
+def test_what_is_given_back_is_the_next_one_again(bookings: Queue, receive: Receive, no_timed_rescans: None) -> None:
+    first, _ = sent_ids(bookings, [NewMessage(n) for n in range(2)])
+    assert floors.rescan(selectors.locate_queue("bookings").queue_id, using="default")
+    lease = receive(1)
+    assert floor_of() > first
+    services.give_back(lease.token, [first], queue=bookings)
+    assert received(receive, 1) == [first]
+
+
 def test_rescans_take_no_more_than_a_twentieth_of_the_time(bookings: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr("queues.floors.time.monotonic", lambda: clock[0])

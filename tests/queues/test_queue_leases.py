@@ -349,3 +349,11 @@ def test_a_lease_that_holds_does_nothing_to_what_another_holds(bookings: Queue, 
     assert Message.objects.values().get(id=theirs) == before
     assert services.ack(other.token, [theirs], queue=bookings) == []
     assert services.ack(lease.token, [mine], queue=bookings) == []
+
+
+def test_a_message_is_counted_for_the_lease_that_holds_it(bookings: Queue, receive: Receive) -> None:
+    first, _ = sent_ids(bookings, [NewMessage(n) for n in range(2)])
+    lease = receive(2)
+    services.nack(lease.token, [first], queue=bookings, delay_seconds=0)
+    assert [m.id for m in receive(1, holder="worker-2").messages] == [first]
+    assert selectors.count_messages(["bookings"])["bookings"]["leased"] == 2
