@@ -215,6 +215,15 @@ def _staged_rows_read() -> int:
         return int(cursor.fetchone()[0])
 
 
+def test_constraints_that_are_checked_in_the_middle_of_a_transaction_lose_no_later_record() -> None:
+    with transaction.atomic():
+        publish("a")
+        publish("b")
+        connection.check_constraints()  # SET CONSTRAINTS ALL IMMEDIATE, and deferred again
+        publish("c")
+    assert texts() == ["a", "b", "c"]
+
+
 def test_staging_leaves_nothing_behind() -> None:
     for _ in range(3):
         _publish_in_transaction("x")

@@ -10,6 +10,9 @@ BEGIN
         IF current_setting('logs.requeued', true) IS DISTINCT FROM NEW.xid::text THEN
             PERFORM set_config('logs.requeued', NEW.xid::text, true);  -- a look at the rows instead would be quadratic
             UPDATE logs_staged SET requeued = true WHERE xid = NEW.xid AND id = NEW.id;
+            IF NOT FOUND THEN  -- done with the first: the constraints are checked before the COMMIT, and may be again
+                PERFORM set_config('logs.requeued', '', true);
+            END IF;
         END IF;
         RETURN NULL;
     END IF;
