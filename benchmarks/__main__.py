@@ -6,17 +6,17 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from benchmarks import log, queue
+from benchmarks import consumers, log, queue
 from benchmarks.options import Options, shrink
 from benchmarks.report import STOPPED, Half, run_half
 
-HALVES = {half.name: half for half in (log.HALF, queue.HALF)}
+HALVES = {half.name: half for half in (log.HALF, queue.HALF, consumers.HALF)}
 
 
 def main() -> int:
     arguments = parse_arguments()
     if arguments.half is None:
-        return run_both(sys.argv[1:])
+        return run_all(sys.argv[1:])
     half = HALVES[arguments.half]
     options = Options(arguments.rounds, arguments.standing or half.standing, arguments.seconds)
     if arguments.quick:
@@ -27,12 +27,13 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="benchmarks/run",
-        description="Measures a half, or both one after the other, on servers of their own. Set TMPDIR to choose the "
+        description="Measures a half, or all one after the other, on servers of their own. Set TMPDIR to choose the "
         "disk: what stands and what expires need 10 GB. A complete run of one half takes the better part of an hour "
-        "and writes its results: benchmarks/RESULTS.md for the log, benchmarks/QUEUE_RESULTS.md for the queue.",
+        "and writes its results: benchmarks/RESULTS.md for the log, benchmarks/QUEUE_RESULTS.md for the queue, "
+        "benchmarks/CONSUMER_RESULTS.md for the consumers.",
         epilog=" ".join(f"Cases of the {half.name}: {', '.join(half.cases)}." for half in HALVES.values()),
     )
-    parser.add_argument("half", nargs="?", choices=list(HALVES), help="which half (default: both)")
+    parser.add_argument("half", nargs="?", choices=list(HALVES), help="which half (default: all)")
     parser.add_argument("cases", nargs="*", metavar="case", help="which of its cases (default: all)")
     parser.add_argument("--rounds", type=int, default=Options.rounds, metavar="N")
     parser.add_argument(
@@ -61,7 +62,7 @@ def format_sizes(half: Half) -> str:
     return ",".join(f"{size:_}" for size in half.standing)
 
 
-def run_both(options: Sequence[str]) -> int:
+def run_all(options: Sequence[str]) -> int:
     """One after the other, unless the first is stopped. The worse exit code."""
     codes = list[int]()
     for name in HALVES:

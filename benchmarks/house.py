@@ -52,7 +52,7 @@ def run_house() -> Iterator[BenchmarkServers]:
     try:
         servers.start()
         _set_environment(servers)
-        _migrate()
+        migrate(os.environ)
         django.setup()
         freeze_startup()
         yield servers
@@ -77,9 +77,9 @@ def _set_environment(servers: BenchmarkServers) -> None:
     }
 
 
-def _migrate() -> None:
+def migrate(env: Mapping[str, str]) -> None:
     command = [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"]
-    code, output = processes.run(command, env=os.environ, cwd=PROJECT)
+    code, output = processes.run(command, env=env, cwd=PROJECT)
     if code:
         raise StackError(f"migrate ended with {code}:\n{output}")
 
@@ -116,14 +116,16 @@ class Worker:
         elif self.program.process is None:
             self.program.log.write_text("")
             self.program.start()
-            self._wait_until_ready()
+            wait_until_said(self.program, " ready.")
 
-    def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + WORKER_SECONDS
-        while " ready." not in self.program.log.read_text(errors="replace"):
-            if self.program.ended() is not None or time.monotonic() > deadline:
-                raise StackError("\n".join(["The worker did not start. Its last lines:", *self.program.last_lines()]))
-            time.sleep(0.1)
+
+def wait_until_said(program: processes.Program, words: str) -> None:
+    """Until its log has them."""
+    deadline = time.monotonic() + WORKER_SECONDS
+    while words not in program.log.read_text(errors="replace"):
+        if program.ended() is not None or time.monotonic() > deadline:
+            raise StackError("\n".join([f"The {program.name} did not start. Its last lines:", *program.last_lines()]))
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,9 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from benchmarks.business import insert_business_row
 from benchmarks.messaging import OWNER
 from benchmarks.ratio import Operation
 from logs import selectors, services
@@ -100,18 +101,6 @@ def fetch_batches(topic: str, size: int, *, calls: int, newest: int | None = Non
         records = services.fetch(topic, 0, random.randrange(first, ends.log_end - size + 1), max_records=size)
         assert len(records) == size
         yield size
-
-
-def make_business_table() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE TABLE IF NOT EXISTS bench_order (id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, note text)"
-        )
-
-
-def insert_business_row() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO bench_order (note) VALUES (%s)", ["placed"])
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from benchmarks import log_calls, log_raw
+from benchmarks.business import make_business_table
 from benchmarks.messaging import OWNER, READER, SINGLES
 from benchmarks.options import Options
 from benchmarks.producers import Order, Producers, start_producers
@@ -90,7 +91,7 @@ def measure_transactions(options: Options) -> Iterator[Row]:
     business row on both sides, the one transaction is compared with the two it stands for, which is
     what a user would do else, and flushes twice.
     """
-    log_calls.make_business_table()
+    make_business_table()
     topic, size, calls = log_calls.make_topic(), 100, options.batch_records // 100
     inside = partial(log_calls.publish_in_transaction, topic, size, calls=calls)
     sides = {

@@ -18,6 +18,8 @@ class Options:
     behind: int = 100_000  # waiting behind one blocked group key
     jobs: int = 2_000  # that a worker, ours or a peer's, handles in each measurement
     latency_seconds: float = 10.0
+    # Of the consumers:
+    idle_seconds: float = 20.0  # that a stack with nothing to do is watched, after as many seconds to settle
 
 
 def shrink(options: Options) -> Options:
@@ -35,4 +37,5 @@ def shrink(options: Options) -> Options:
         behind=2_000,
         jobs=100,
         latency_seconds=2.0,
+        idle_seconds=3.0,
     )

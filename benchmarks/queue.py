@@ -12,7 +12,7 @@ Both sides of a case are measured in every round, one after the other and in alt
 the median of the rounds' own ratios. `ours` and `against` are medians, and on a shared machine they drift:
 trust the ratios. All of ours goes through `queues.services`, in Python, with payloads of 250 bytes unless said.
 What exactly is measured is said in `benchmarks/queue_rates.py`, `benchmarks/queue_life.py`,
-`benchmarks/queue_ordered.py` and `benchmarks/queue_peers.py`.""",
+`benchmarks/queue_ordered.py`, `benchmarks/queue_peers.py` and `benchmarks/consumer_latency.py`.""",
     cases={
         "batches": "benchmarks.queue_rates.measure_batches",
         "singles": "benchmarks.queue_rates.measure_singles",
@@ -23,7 +23,7 @@ What exactly is measured is said in `benchmarks/queue_rates.py`, `benchmarks/que
         "wal": "benchmarks.queue_life.measure_wal",
         "blocked": "benchmarks.queue_ordered.measure_blocked",
         "ordered": "benchmarks.queue_ordered.measure_ordered",
-        "latency": "benchmarks.queue_peers.measure_latency",
+        "latency": "benchmarks.consumer_latency.measure_sends",
         "pgqueuer": "benchmarks.queue_peers.measure_pgqueuer",
         "procrastinate": "benchmarks.queue_peers.measure_procrastinate",
         "celery": "benchmarks.queue_peers.measure_celery",

@@ -8,8 +8,9 @@ from functools import partial
 
 from django.db import transaction
 
+from benchmarks.business import insert_business_row
 from benchmarks.house import settle
-from benchmarks.log_calls import VALUES, insert_business_row, silence_hints, steps
+from benchmarks.log_calls import VALUES, silence_hints, steps
 from benchmarks.log_life import commit_asynchronously
 from benchmarks.messaging import OWNER
 from benchmarks.ratio import Operation

@@ -7,7 +7,6 @@ neither its start nor its end is charged to it.
 import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
 
 from benchmarks import queue_calls, queue_rates
 from benchmarks.house import Worker, run_worker, settle
@@ -22,43 +21,8 @@ from queues import services
 
 BATCH = 100
 CONCURRENCY = 10  # of Procrastinate's worker
-STEADY_RATE = 100.0
-WARM_UP_SECONDS = 1.0
 HANDLE_SECONDS = 120.0
 CELERY_WORKER = (str(PYTHON), "-m", "celery", "-A", "benchmarks.peers.celery", "worker", "--queues", "peer")
-
-
-class Latency(NamedTuple):
-    """Milliseconds."""
-
-    p50: float
-    p99: float
-
-
-def measure_latency(options: Options) -> Iterator[Row]:
-    """From the call of send to the begin of the handler, one by one at a steady 100 a second.
-
-    Ours in a real worker of this project / a no-op task of Celery's in a worker of its own, 2 processes each, both
-    running all the time. From `sent` in the payload, taken just before the call; the first second does not count.
-    """
-    require("celery")
-    with run_stamped() as (stamps, worker), run_celery() as (peer_stamps, peer_worker, peer):
-        worker.ensure(is_running=True)
-        peer_worker.ensure(is_running=True)
-        count = int(STEADY_RATE * (options.latency_seconds + WARM_UP_SECONDS))
-        seconds = count / STEADY_RATE
-
-        def send() -> object:
-            return queue_calls.send_steadily(STAMPED.name, rate=STEADY_RATE, seconds=seconds)
-
-        sides = {
-            "ours": partial(_time_handlers, stamps, count, send),
-            "celery": partial(_time_handlers, peer_stamps, count, partial(_ask_steady, peer, count)),
-        }
-        found = measure(options.rounds, sides)
-    for field in Latency._fields:
-        ours, theirs = ([getattr(latency, field) for latency in found[side]] for side in ("ours", "celery"))
-        yield compare(f"send to handler at 100 a second, {field} / Celery's task", ours, theirs, unit="ms")
 
 
 def measure_pgqueuer(options: Options) -> Iterator[Row]:
@@ -154,29 +118,16 @@ def _run_stamped(stamps: Stamps, worker: Worker, count: int) -> float:
     settle()
     stamps.clear()
     worker.ensure(is_running=True)
-    begun = [begin for _, begin in _wait_for(stamps, count)]
+    begun = [begin for _, begin in wait_for(stamps, count)]
     worker.ensure(is_running=False)
     return (count - 1) / (begun[-1] - begun[0])
 
 
-def _time_handlers(stamps: Stamps, count: int, send: Callable[[], object]) -> Latency:
-    stamps.clear()
-    send()
-    pairs = _wait_for(stamps, count)
-    first = min(sent for sent, _ in pairs)
-    times = sorted((begun - sent) * 1e3 for sent, begun in pairs if sent >= first + WARM_UP_SECONDS)
-    return Latency(times[len(times) // 2], times[int(len(times) * 0.99)])
-
-
-def _wait_for(stamps: Stamps, count: int) -> list[tuple[float, float]]:
+def wait_for(stamps: Stamps, count: int) -> list[tuple[float, float]]:
     pairs = stamps.wait_for(count, HANDLE_SECONDS)
     if len(pairs) != count:
         raise StackError(f"{len(pairs):,} of {count:,} messages were handled within {HANDLE_SECONDS:.0f} s.")
     return pairs
-
-
-def _ask_steady(peer: Peer, count: int) -> object:
-    return peer.ask("steady", rate=STEADY_RATE, count=count)
 
 
 @contextlib.contextmanager

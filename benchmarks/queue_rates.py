@@ -7,7 +7,8 @@ alone runs in this process, consumers and several senders in processes of their 
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from benchmarks import log_calls, queue_calls, queue_raw
+from benchmarks import queue_calls, queue_raw
+from benchmarks.business import make_business_table
 from benchmarks.house import settle
 from benchmarks.messaging import WAKING
 from benchmarks.options import Options
@@ -105,7 +106,7 @@ def measure_handlers(options: Options) -> Iterator[Row]:
     Transaction mode takes, writes and acknowledges in one transaction. Leased receives on its own and writes and
     acknowledges in one. The transaction with the rows is durable on both sides; the rows are Django's INSERTs.
     """
-    log_calls.make_business_table()
+    make_business_table()
     count = options.messages // FEWER
     with start_producers(4) as consumers:
         for number in (1, 4):

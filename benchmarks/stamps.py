@@ -17,7 +17,7 @@ PAIR = struct.Struct("dd")
 
 
 def note(sent: float) -> None:
-    """To be called by a handler. Some microseconds."""
+    """To be called by a handler, where only rates count with how many it was given. Some microseconds."""
     os.write(_open(), PAIR.pack(sent, time.monotonic()))
 
 
@@ -39,6 +39,15 @@ class Stamps:
         while self.path.stat().st_size < count * PAIR.size and time.monotonic() < deadline:
             time.sleep(0.05)
         return sorted(PAIR.iter_unpack(self.path.read_bytes()), key=lambda pair: pair[1])
+
+    def wait_for_sum(self, count: int, seconds: float) -> list[tuple[float, float]]:
+        """As `wait_for`, where each pair tells how many were handled at once."""
+        deadline = time.monotonic() + seconds
+        while True:
+            pairs = self.wait_for(1, seconds)
+            if sum(handled for handled, _ in pairs) >= count or time.monotonic() > deadline:
+                return pairs
+            time.sleep(0.1)
 
 
 @contextlib.contextmanager

@@ -51,7 +51,8 @@ class Counted:
         if self.count == self.batch:
             self.first = self.last
 
-    def rate(self, expected: int) -> float:
-        if self.count != expected or expected <= self.batch:
+    def rate(self, expected: int | None) -> float:
+        """None: as many as came, beside another worker."""
+        if self.count != (expected or self.count) or self.count <= self.batch:
             raise RuntimeError(f"{self.count} jobs were handled, {expected} expected, in batches of {self.batch}")
         return (self.count - self.batch) / (self.last - self.first)

@@ -39,7 +39,8 @@ async def load(count: int) -> None:
         await send(min(LOAD, count - first))
 
 
-async def work(count: int, concurrency: int) -> float:
+async def work(count: int | None, concurrency: int) -> float:
+    """None: until nothing is left, beside another worker."""
     global counted
     counted = Counted(concurrency)
     await app.run_worker_async(queues=[QUEUE], concurrency=concurrency, wait=False, install_signal_handlers=False)
