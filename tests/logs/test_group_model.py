@@ -1,15 +1,13 @@
 """Consumer groups against a model of plain Python, in whatever order their services are called."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from logs import selectors, services
 from logs.errors import (
@@ -22,6 +20,7 @@ from logs.models import ConsumerGroup, GroupPartition, Member, Topic
 from logs.services import Assignment, GroupReader, NewRecord, group_reader
 from tests.group_model import Group, Log, Place, Reader
 from tests.group_operations import Operations
+from tests.models import look_long, look_shortly
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,8 +31,6 @@ STABLE_ROUNDS = 12
 POLICIES = ["earliest", "earliest", "latest", "none", "by_duration:PT1H", "by_duration:PT0S"]
 MODES = ["to-earliest", "to-latest", "to-offset", "from-file", "by-duration", "to-datetime", "from-group"]
 RELATIVE = ["to-current", "shift-by", "skip-one"]
-LONG_EXAMPLES = int(os.environ.get("MQSITE_LONG_EXAMPLES", "10"))
-BASE: dict[str, Any] = {"deadline": None, "print_blob": True, "suppress_health_check": list(HealthCheck)}
 
 which = st.integers(0, 5)
 number = st.integers(0, MOST_PARTITIONS - 1)
@@ -361,12 +358,10 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_groups_do_what_the_model_does() -> None:
-    options = settings(max_examples=12, stateful_step_count=30, derandomize=True, **BASE)
-    run_state_machine_as_test(GroupMachine, settings=options)
+    look_shortly(GroupMachine)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_groups_do_what_the_model_does_however_long_one_looks() -> None:
-    options = settings(max_examples=LONG_EXAMPLES, stateful_step_count=50, database=None, **BASE)
-    run_state_machine_as_test(GroupMachine, settings=options)
+    look_long(GroupMachine, examples=10)

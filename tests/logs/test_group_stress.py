@@ -1,13 +1,9 @@
 """Members killed, put to sleep and woken at random, resets, pauses, a dying PostgreSQL: nothing is lost or doubled."""
 
 import os
-import random
 import signal
-import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,8 +21,9 @@ from tests.group_stress import (
     PARTITIONS,
     SESSION_SECONDS,
 )
-from tests.house import PROJECT, House
+from tests.house import House
 from tests.log_stress import STOP_FILE, Journal
+from tests.stress import Stress, stressed
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -85,13 +82,13 @@ class Stand(NamedTuple):
     target: int | None
 
 
-class Stress:
+class GroupStress(Stress):
     """Runs it all, kills some of it, and looks who holds what."""
 
+    module = "tests.group_stress"
+
     def __init__(self, servers: TemporaryServers, house: House, folder: Path, seed: int) -> None:
-        self.servers, self.house, self.folder, self.seed = servers, house, folder, seed
-        self.chance = random.Random(seed)
-        self.programs: dict[str, processes.Program] = {}
+        super().__init__(servers, house, folder, seed)
         self.asleep: dict[str, float] = {}  # member to when it wakes
         self.replaced: list[processes.Program] = []  # static members that another process goes on as
         self.wrecks = Counter[str]()
@@ -99,11 +96,7 @@ class Stress:
         self.longest = 0.0
 
     def run(self) -> None:
-        code, output = processes.run([sys.executable, "-c", CREATE], env=self.house.environment, cwd=PROJECT)
-        assert code == 0, output
-        with self.house.connect() as connection:
-            connection.execute(HANDLED)
-            connection.execute("CHECKPOINT")  # a crash would set sequences back to what the template had of them
+        self.create(CREATE, HANDLED)
         members = [f"{group}-{n}" for group in (EXACT, AT_LEAST) for n in range(MEMBERS)]
         for name in members:
             self.start("member", name)
@@ -121,8 +114,7 @@ class Stress:
             self.wake(now)
             if now > server_dies_at:
                 server_dies_at = float("inf")
-                self.servers.postgres.kill()
-                self.servers.postgres.start()
+                self.restart_postgres()
                 self.wrecks["server"] += 1
                 self.orphans.clear()
             if now > next_at:
@@ -207,36 +199,18 @@ class Stress:
         with self.house.connect() as connection:
             return all(stand.committed == stand.log_end for stand in read_stands(connection))
 
-    def assert_ended(self, name: str, allowed: Collection[int] = (0,)) -> None:
-        program = self.programs[name]
-        wait_until(lambda: program.ended() is not None, seconds=20, message=f"{name} to end")
-        assert program.ended() in allowed, f"{name} ended with {program.ended()}:\n" + "\n".join(program.last_lines())
-
-    def start(self, role: str, name: str) -> None:
-        self.programs[name] = processes.Program(
-            name,
-            [sys.executable, "-m", "tests.group_stress", role, str(self.folder), name, str(self.seed)],
-            log=self.folder / f"{name}.log",
-            env={**self.house.environment, "MQSITE_LOG_LEVEL": "CRITICAL"},
-            cwd=PROJECT,
-        )
-        self.programs[name].start()
-
     def close(self) -> None:
-        for program in [*self.programs.values(), *self.replaced]:
+        super().close()
+        for program in self.replaced:
             program.kill()
 
 
 def test_groups_lose_and_double_nothing_whoever_dies(
     private_stack: TemporaryServers, tmp_path: Path, seed: int
 ) -> None:
-    database_url, redis_url = private_stack.postgres.url(), private_stack.valkey.url()
-    with (
-        closing(House(database_url=database_url, redis_url=redis_url)) as house,
-        closing(Stress(private_stack, house, tmp_path, seed)) as stress,
-    ):
+    with stressed(GroupStress, private_stack, tmp_path, seed) as stress:
         stress.run()
-        with house.connect() as connection:
+        with stress.house.connect() as connection:
             stands = read_stands(connection)
             handled = connection.execute('SELECT partition, "offset" FROM stress_handled ORDER BY 1, 2').fetchall()
         lines = [line for path in tmp_path.glob("*.journal") for line in Journal.read(path)]
@@ -253,7 +227,7 @@ def read_stands(connection: psycopg.Connection[Any]) -> list[Stand]:
     return [Stand(*row) for row in connection.execute(STANDS)]
 
 
-def assert_enough_happened(stress: Stress, lines: list[dict[str, Any]], stands: list[Stand]) -> None:
+def assert_enough_happened(stress: GroupStress, lines: list[dict[str, Any]], stands: list[Stand]) -> None:
     """A proof of nothing would pass as well."""
     assert stress.wrecks.keys() == {"killed", "asked to stop", "put to sleep", "replaced", "server"}
     assert {line["does"] for line in lines} >= {"read", "is refused", "reset", "pause", "reset_paused"}

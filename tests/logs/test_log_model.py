@@ -1,6 +1,5 @@
 """The whole log against a model of plain lists, in whatever order its services are called."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,14 +9,12 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
 from logs import selectors, services
@@ -26,6 +23,7 @@ from logs.models import ConsumerGroup, ExpiredRange, Extent, PublishedId, Record
 from logs.services import NewRecord, upkeep
 from mqsite.errors import PayloadTooLarge
 from tests.log_model import Memory, Partition, Topic, in_savepoint, is_sticky, swap_memory
+from tests.models import look_long, look_shortly
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,8 +33,6 @@ HOUR_MS = 3_600_000
 AGES_HOURS = [-0.5, 1, 13, 30, 80, 200]
 RETENTION_HOURS = [None, 12, 24, 48, 100]
 WORTH_DELETING = 15  # records a topic must have had, or little would ever come to stand
-LONG_EXAMPLES = int(os.environ.get("MQSITE_LONG_EXAMPLES", "15"))
-BASE: dict[str, Any] = {"deadline": None, "print_blob": True, "suppress_health_check": list(HealthCheck)}
 
 ages = st.sampled_from(AGES_HOURS)
 word = st.text(alphabet='aé"\0', max_size=3)
@@ -391,12 +387,10 @@ def tiny_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_log_does_what_lists_do() -> None:
-    options = settings(max_examples=12, stateful_step_count=30, derandomize=True, **BASE)
-    run_state_machine_as_test(LogMachine, settings=options)
+    look_shortly(LogMachine)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_log_does_what_lists_do_however_long_one_looks() -> None:
-    options = settings(max_examples=LONG_EXAMPLES, stateful_step_count=50, database=None, **BASE)
-    run_state_machine_as_test(LogMachine, settings=options)
+    look_long(LogMachine, examples=15)

@@ -1,11 +1,8 @@
 """Publishers, readers and upkeep at once, killed at random, and PostgreSQL with them: the log stays a log."""
 
-import random
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +10,9 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from mqsite.stack import processes
 from mqsite.stack.servers import TemporaryServers
-from tests.house import PROJECT, House
 from tests.log_stress import EXPIRING, STOP_FILE, TOPICS, Journal
+from tests.stress import Stress, stressed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -25,7 +21,6 @@ READERS = 2
 UPKEEPS = 2
 RUN_SECONDS = 30.0
 POSTGRES_KILLS = 2
-END_SECONDS = 60.0
 
 Place = tuple[str, int]  # topic, partition
 CREATE = """
@@ -60,17 +55,14 @@ class Batch(NamedTuple):
     places: list[tuple[Place, int, bool]]  # where and "known before", per record of a direct publish
 
 
-class Stress:
+class LogStress(Stress):
     """Runs it all, and kills some of it."""
 
-    def __init__(self, servers: TemporaryServers, house: House, folder: Path, seed: int) -> None:
-        self.servers, self.house, self.folder, self.seed = servers, house, folder, seed
-        self.chance = random.Random(seed)
-        self.programs: dict[str, processes.Program] = {}
+    module = "tests.log_stress"
+    log_level = "ERROR"
 
     def run(self) -> None:
-        code, output = processes.run([sys.executable, "-c", CREATE], env=self.house.environment, cwd=PROJECT)
-        assert code == 0, output
+        self.create(CREATE)
         for n in range(READERS):
             self.start("reader", f"reader-{n}")
         for n in range(UPKEEPS):
@@ -79,9 +71,8 @@ class Stress:
             self.start("publisher", f"publisher-{n}")
         self.wreck()
         (self.folder / STOP_FILE).touch()
-        for name, program in self.programs.items():
-            ended = wait_for_end(program)
-            assert ended == 0, f"{name} ended with {ended}:\n" + "\n".join(program.last_lines())
+        for name in self.programs:
+            self.assert_ended(name)
 
     def wreck(self) -> None:
         """Until the time is up a publisher dies about every second, and PostgreSQL now and then."""
@@ -93,40 +84,14 @@ class Stress:
             self.programs[name].kill()
             if wrecks and passed > wrecks[0]:
                 wrecks.pop(0)
-                self.servers.postgres.kill()
-                self.servers.postgres.start()
+                self.restart_postgres()
             self.start("publisher", name)
-
-    def start(self, role: str, name: str) -> None:
-        self.programs[name] = processes.Program(
-            name,
-            [sys.executable, "-m", "tests.log_stress", role, str(self.folder), name, str(self.seed)],
-            log=self.folder / f"{name}.log",
-            env={**self.house.environment, "MQSITE_LOG_LEVEL": "ERROR"},
-            cwd=PROJECT,
-        )
-        self.programs[name].start()
-
-    def close(self) -> None:
-        for program in self.programs.values():
-            program.kill()
-
-
-def wait_for_end(program: processes.Program) -> int | None:
-    deadline = time.monotonic() + END_SECONDS
-    while (code := program.ended()) is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return code
 
 
 def test_the_log_is_what_all_were_told_whoever_dies(private_stack: TemporaryServers, tmp_path: Path, seed: int) -> None:
-    database_url, redis_url = private_stack.postgres.url(), private_stack.valkey.url()
-    with (
-        closing(House(database_url=database_url, redis_url=redis_url)) as house,
-        closing(Stress(private_stack, house, tmp_path, seed)) as stress,
-    ):
+    with stressed(LogStress, private_stack, tmp_path, seed) as stress:
         stress.run()
-        with house.connect() as connection:
+        with stress.house.connect() as connection:
             log = read_log(connection)
             deadlocks = connection.execute("SELECT sum(deadlocks)::int FROM pg_stat_database").fetchone()
         batches = [batch for path in sorted(tmp_path.glob("*.publisher")) for batch in read_batches(path)]

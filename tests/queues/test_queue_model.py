@@ -1,6 +1,5 @@
 """The whole queue against a model of plain Python, in whatever order its services are called."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,14 +7,14 @@ import pytest
 from django.db import connection
 from django.db.models import Case, Value, When
 from django.db.models.functions import Now
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mqsite import beside
 from queues import selectors, services
 from queues.models import Dedup, Handling, Lease, Message, Outcome, Queue, Redrive
 from queues.services import NewMessage
+from tests.models import look_long, look_shortly
 from tests.queue_model import DEAD, HEADS, LEASED, READY, SCHEDULED, STAGED, WAITING, Item, Model
 from tests.queue_operators import Operators
 from tests.queue_transactions import DELAY_SECONDS, look_from_the_bottom, swap_memory
@@ -23,11 +22,6 @@ from tests.queue_transactions import DELAY_SECONDS, look_from_the_bottom, swap_m
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NAMES = {"bookings": False, "orders": True, "letters": False}  # and whether it is ordered
-BASE: dict[str, Any] = {
-    "deadline": None,
-    "print_blob": True,
-    "suppress_health_check": list(HealthCheck),
-}
 TTL = Case(
     When(expires_at__isnull=True, then=Value(None)),
     When(expires_at__lt=Now(), then=Value("over")),
@@ -212,14 +206,10 @@ class QueueMachine(Operators, RuleBasedStateMachine):
 
 
 def test_the_queue_does_what_the_model_does() -> None:
-    options = settings(max_examples=12, stateful_step_count=30, derandomize=True, **BASE)
-    run_state_machine_as_test(QueueMachine, settings=options)
+    look_shortly(QueueMachine)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
 def test_the_queue_does_what_the_model_does_however_long_one_looks() -> None:
-    """MQSITE_LONG_EXAMPLES: for a longer look."""
-    examples = int(os.environ.get("MQSITE_LONG_EXAMPLES", "12"))
-    options = settings(max_examples=examples, stateful_step_count=50, database=None, **BASE)
-    run_state_machine_as_test(QueueMachine, settings=options)
+    look_long(QueueMachine, examples=12)

@@ -1,22 +1,19 @@
 """Processes killed and put to sleep at random, stale leases, a dying PostgreSQL: nothing is lost or done twice."""
 
 import os
-import random
 import signal
-import sys
 import time
 from collections import Counter, defaultdict
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mqsite.stack import processes
 from mqsite.stack.servers import TemporaryServers
-from tests.house import PROJECT, House
+from tests.house import House
 from tests.log_stress import STOP_FILE, Journal
 from tests.queue_stress import DONE, DRAINED_FILE, ORDERED
+from tests.stress import Stress, stressed
 from tests.waiting import wait_until
 
 RUN_SECONDS = float(os.environ.get("MQSITE_STRESS_SECONDS", "14"))
@@ -54,26 +51,22 @@ LEFT = """
 """
 
 
-class Stress:
+class QueueStress(Stress):
     """Runs it all, and kills some of it."""
 
+    module = "tests.queue_stress"
+
     def __init__(self, servers: TemporaryServers, house: House, folder: Path, seed: int) -> None:
-        self.servers, self.house, self.folder, self.seed = servers, house, folder, seed
-        self.chance = random.Random(seed)
-        self.programs: dict[str, processes.Program] = {}
+        super().__init__(servers, house, folder, seed)
         self.asleep: dict[str, float] = {}  # until when
         self.wrecks = Counter[str]()
         self.crashes: list[float] = []
 
     def run(self) -> None:
-        code, output = processes.run([sys.executable, "-c", CREATE], env=self.house.environment, cwd=PROJECT)
-        assert code == 0, output
-        with self.house.connect() as connection:
-            connection.execute(DONE)
-            connection.execute("CHECKPOINT")  # a crash would set sequences back to what the template had of them
+        self.create(CREATE, DONE)
         for role, count in ROLES.items():
             for n in range(count):
-                self.start(f"{role}-{n}")
+                self.start(role, f"{role}-{n}")
         wait_until(self.has_begun, seconds=30, message="the workers to begin")
         self.wreck()
         self.drain()
@@ -90,8 +83,7 @@ class Stress:
             if now > crash_at:
                 crash_at = float("inf")
                 self.crashes.append(time.time())
-                self.servers.postgres.kill()
-                self.servers.postgres.start()
+                self.restart_postgres()
                 self.wrecks["server"] += 1
             if now > next_at:
                 next_at = now + self.chance.uniform(0.4, 1.2)
@@ -108,7 +100,7 @@ class Stress:
             self.wrecks["put to sleep"] += 1
         else:
             self.programs[name].kill()
-            self.start(name)
+            self.start(name.split("-")[0], name)
             self.wrecks["killed"] += 1
 
     def tend(self, now: float) -> None:
@@ -119,7 +111,7 @@ class Stress:
                 del self.asleep[name]
         for name, program in self.programs.items():
             if name.startswith("worker") and program.ended() == -signal.SIGKILL:
-                self.start(name)
+                self.start(name.split("-")[0], name)
                 self.wrecks["killed by a handler"] += 1
 
     def look(self) -> None:
@@ -145,37 +137,13 @@ class Stress:
         with self.house.connect() as connection:
             return connection.execute(LEFT).fetchone() == (0, 0, 0, 0)
 
-    def assert_ended(self, name: str) -> None:
-        program = self.programs[name]
-        wait_until(lambda: program.ended() is not None, seconds=20, message=f"{name} to end")
-        assert program.ended() == 0, f"{name} ended with {program.ended()}:\n" + "\n".join(program.last_lines())
-
-    def start(self, name: str) -> None:
-        role, _ = name.split("-")
-        self.programs[name] = processes.Program(
-            name,
-            [sys.executable, "-m", "tests.queue_stress", role, str(self.folder), name, str(self.seed)],
-            log=self.folder / f"{name}.log",
-            env={**self.house.environment, "MQSITE_LOG_LEVEL": "CRITICAL"},
-            cwd=PROJECT,
-        )
-        self.programs[name].start()
-
-    def close(self) -> None:
-        for program in self.programs.values():
-            program.kill()
-
 
 def test_the_queue_loses_and_doubles_nothing_whoever_dies(
     private_stack: TemporaryServers, tmp_path: Path, seed: int
 ) -> None:
-    database_url, redis_url = private_stack.postgres.url(), private_stack.valkey.url()
-    with (
-        closing(House(database_url=database_url, redis_url=redis_url)) as house,
-        closing(Stress(private_stack, house, tmp_path, seed)) as stress,
-    ):
+    with stressed(QueueStress, private_stack, tmp_path, seed) as stress:
         stress.run()
-        with house.connect() as connection:
+        with stress.house.connect() as connection:
             outcomes = connection.execute("SELECT message_id, outcome FROM queues_outcome").fetchall()
             done = connection.execute("SELECT message, payload FROM stress_done ORDER BY n").fetchall()
         lines = [line for path in tmp_path.glob("*.journal") for line in Journal.read(path)]
@@ -190,7 +158,7 @@ def test_the_queue_loses_and_doubles_nothing_whoever_dies(
         assert_keys_kept_their_order(done, {id_ for id_, outcome in outcomes if outcome == "died"})
 
 
-def assert_enough_happened(stress: Stress, lines: list[dict[str, Any]], outcomes: Counter[str]) -> None:
+def assert_enough_happened(stress: QueueStress, lines: list[dict[str, Any]], outcomes: Counter[str]) -> None:
     """A proof of nothing would pass as well."""
     assert stress.wrecks.keys() >= {"killed", "put to sleep", "server"}
     assert {line["does"] for line in lines} >= {
