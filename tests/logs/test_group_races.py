@@ -1,4 +1,4 @@
-"""Two at once on a group, in the worst order: members, resets, pauses, deletions and retention."""
+"""Two at once on a group, in the worst order: members, resets, pauses and retention."""
 
 import random
 import re
@@ -14,32 +14,25 @@ from django.db import connection, transaction
 from logs import selectors, services, store
 from logs.errors import (
     Fenced,
-    GroupNotFound,
-    GroupSubscribed,
     MemberFenced,
-    NonEmptyGroup,
-    NotSubscribed,
     OffsetOutOfRange,
     PlanOutdated,
     ResetOvertaken,
 )
-from logs.models import Commit, ConsumerGroup, GroupPartition, Member, Reset, ResetMove
-from logs.services import Assignment, GroupReader, NewRecord, group_reader, read_group, resets
+from logs.models import Reset, ResetMove
+from logs.services import GroupReader, group_reader, read_group, resets
 from tests.concurrency import all_at_once, held_open, in_thread
 from tests.house import PROJECT
+from tests.logs.racing import PARTITIONS, ROUNDS, acquire, committed, create_group, publish, someone_waits
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-PARTITIONS = 16
-ROUNDS = 30
 
 
 @pytest.fixture(autouse=True)
 def group(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(group_reader, "SYNC_SECONDS", 0.0)
-    services.create_topic("orders", owner="shop", partitions=PARTITIONS)
-    services.create_group("billing", owner="billing", topics=["orders"])
+    create_group()
     return "billing"
 
 
@@ -49,31 +42,9 @@ def join() -> Iterator[Callable[..., GroupReader]]:
         yield lambda **options: stack.enter_context(read_group("billing", boundary="billing", **options))
 
 
-def publish(count: int, *, partition: int | None = None) -> None:
-    batch = [NewRecord(n, partition=n % PARTITIONS if partition is None else partition) for n in range(count)]
-    services.publish_many("orders", batch, boundary="shop")
-
-
-def acquire(partition: int = 0, member: str = "a") -> Assignment:
-    assignment = services.acquire_partition("billing", "orders", partition, member=member)
-    assert assignment
-    return assignment
-
-
 def holders() -> dict[int, str]:
     group = selectors.require_group("billing")
     return {h.number: h.owner for h in store.holdings(group.id, using="default") if h.owner}
-
-
-def committed(partition: int = 0) -> int | None:
-    found = selectors.committed_offsets(selectors.require_group("billing"))
-    return {c["partition"]: c["committed"] for c in found}[partition]
-
-
-def someone_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
 
 
 def deadlocks() -> int:
@@ -209,119 +180,6 @@ def test_members_that_acquire_all_the_time_hold_nothing_once_a_pause_has_returne
         for member in members:
             services.leave_group(member)
         services.resume_group("billing", actor="ann")
-
-
-# Deletions
-
-
-def test_a_group_is_not_deleted_under_who_acquires() -> None:
-    with held_open(lambda: acquire(3, member="late")) as commit:
-        deleted = in_thread(lambda: services.delete_group("billing", actor="ann"))
-        wait_until(someone_waits, message="the deletion to wait")
-        commit()
-        with pytest.raises(NonEmptyGroup, match="late"):
-            deleted.result(timeout=10)
-
-
-@pytest.mark.parametrize("instance", [None, "billing-1"])
-def test_of_a_join_and_a_deletion_at_once_one_is_refused(instance: str | None) -> None:
-    """And neither by accident."""
-    outcomes = set()
-    for _ in range(ROUNDS // 2):
-        if not ConsumerGroup.objects.filter(name="billing").exists():
-            services.create_group("billing", owner="billing", topics=["orders"])
-        Member.objects.update(expires_at="2000-01-01T00:00Z")
-        works: list[Callable[[], bool]] = [partial(try_to_join, instance), try_to_delete]
-        joined, deleted = all_at_once(works)
-        assert joined != deleted
-        assert ConsumerGroup.objects.filter(name="billing").exists() == joined
-        outcomes.add(joined)
-    assert outcomes
-
-
-def try_to_join(instance: str | None) -> bool:
-    try:
-        return bool(services.join_group("billing", boundary="billing", topics=["orders"], instance=instance))
-    except GroupNotFound:
-        return False
-
-
-def try_to_delete() -> bool:
-    try:
-        services.delete_group("billing", actor="ann")
-    except NonEmptyGroup:
-        return False
-    return True
-
-
-def test_who_joins_while_the_group_is_deleted_is_told_that_it_is_gone() -> None:
-    with held_open(lambda: services.delete_group("billing", actor="ann")) as commit:
-        joined = in_thread(lambda: services.join_group("billing", boundary="billing"))
-        wait_until(someone_waits, message="the join to wait")
-        commit()
-        with pytest.raises(GroupNotFound):
-            joined.result(timeout=10)
-
-
-def test_who_subscribes_a_group_while_it_is_deleted_is_told_that_it_is_gone() -> None:
-    services.create_topic("fares", owner="shop")
-    with held_open(lambda: services.delete_group("billing", actor="ann")) as commit:
-        subscribed = in_thread(lambda: services.subscribe_group("billing", "fares"))
-        wait_until(someone_waits, message="the subscription to wait")
-        commit()
-        with pytest.raises(GroupNotFound):
-            subscribed.result(timeout=10)
-
-
-def test_partitions_are_added_without_a_group_that_is_deleted_meanwhile() -> None:
-    with held_open(lambda: services.delete_group("billing", actor="ann")) as commit:
-        added = in_thread(lambda: services.add_partitions("orders", PARTITIONS + 1, actor="ann"))
-        wait_until(someone_waits, message="the addition to wait")
-        commit()
-        assert "starts at offset 0" not in added.result(timeout=10)
-    assert not GroupPartition.objects.filter(partition__topic__name="orders").exists()
-
-
-def test_offsets_are_not_deleted_under_a_commit_and_who_comes_late_is_fenced() -> None:
-    publish(PARTITIONS)
-    held = acquire()
-    with held_open(lambda: services.commit_offset(held, 1)) as commit:
-        deleted = in_thread(lambda: services.delete_offsets("billing", "orders", actor="ann"))
-        wait_until(someone_waits, message="the deletion to wait")
-        commit()
-        with pytest.raises(GroupSubscribed):
-            deleted.result(timeout=10)
-    assert committed() == 1
-    GroupPartition.objects.update(expires_at="2000-01-01T00:00Z")
-    services.delete_offsets("billing", "orders", actor="ann")
-    with pytest.raises(Fenced, match="were deleted"):
-        services.commit_offset(held, 1)
-    assert not Commit.objects.exists()
-    with pytest.raises(NotSubscribed):
-        acquire()
-
-
-# Partitions that are added
-
-
-def test_who_subscribes_by_joining_gets_the_partitions_that_are_just_being_added() -> None:
-    services.create_group("late", owner="late")
-    with held_open(lambda: services.add_partitions("orders", PARTITIONS + 2, actor="ann")) as commit:
-        joined = in_thread(lambda: services.join_group("late", boundary="late", topics=["orders"]))
-        wait_until(someone_waits, message="the join to wait")
-        commit()
-        member = joined.result(timeout=10)
-    assert len(services.sync_member(member).gained) == PARTITIONS + 2
-
-
-def test_partitions_are_added_for_who_is_just_subscribing_by_joining() -> None:
-    services.create_group("late", owner="late")
-    with held_open(lambda: services.join_group("late", boundary="late", topics=["orders"])) as commit:
-        added = in_thread(lambda: services.add_partitions("orders", PARTITIONS + 2, actor="ann"))
-        wait_until(someone_waits, message="the growth to wait")
-        commit()
-        added.result(timeout=10)
-    assert GroupPartition.objects.filter(group__name="late").count() == PARTITIONS + 2
 
 
 # Retention
