@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from django.db.models import BinaryField, F, Func, IntegerField, Max, Q, QuerySet, Value
 from django.db.models.functions import Now
@@ -80,33 +80,13 @@ def _say(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def list_messages(
-    queue: str,
-    *,
-    state: str,
-    text: str | None = None,
-    group_key: str | None = None,
-    json_path: str | None = None,
-    after: tuple[int, int] | None = None,
-    limit: int = MOST_LISTED,
-    most_scanned: int = selectors.COUNT_LIMIT,
-    using: str = "default",
-) -> Page:
-    """As `selectors.search`, with the beginning of each payload only."""
-    ids, scanned, mark = selectors.search_ids(
-        queue,
-        state=state,
-        text=text,
-        group_key=group_key,
-        json_path=json_path,
-        after=after,
-        limit=limit,
-        most_scanned=most_scanned,
-        using=using,
-    )
+def list_messages(queue: str, *, using: str = "default", **sought: Unpack[selectors.Sought]) -> Page:
+    """As `selectors.search`, of a state that is named, with the beginning of each payload only."""
+    sought.setdefault("limit", MOST_LISTED)
+    ids, scanned, mark = selectors.search_ids(queue, using=using, **sought)
     found = _read(Message.objects.using(using).filter(id__in=ids), EXCERPT_BYTES, using)
     # What moved on between the two statements is left out.
-    return Page([found[i] for i in ids if i in found and found[i]["state"] == state], scanned, mark)
+    return Page([found[i] for i in ids if i in found and found[i]["state"] == sought["state"]], scanned, mark)
 
 
 def find_message(id_: int, *, using: str = "default") -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
@@ -77,32 +77,12 @@ def describe_settings(name: str, *, using: str = "default") -> list[dict[str, An
     ]
 
 
-def search(
-    queue: str,
-    *,
-    state: str = "ready",
-    group_key: str | None = None,
-    text: str | None = None,
-    json_path: str | None = None,
-    after: tuple[int, int] | None = None,
-    limit: int = 20,
-    most_scanned: int = COUNT_LIMIT,
-    using: str = "default",
-) -> Looks:
+def search(queue: str, *, using: str = "default", **sought: Unpack[selectors.Sought]) -> Looks:
     """As `selectors.search`, with all that is known of each message."""
-    ids, scanned, mark = selectors.search_ids(
-        queue,
-        state=state,
-        group_key=group_key,
-        text=text,
-        json_path=json_path,
-        after=after,
-        limit=limit,
-        most_scanned=most_scanned,
-        using=using,
-    )
+    ids, scanned, mark = selectors.search_ids(queue, using=using, **sought)
     looks = _look_at(queue, ids, using=using)
     # What moved on between the two statements is left out.
+    state = sought.get("state", "ready")
     return Looks([look for look in looks if look.state == state], scanned, mark)
 
 

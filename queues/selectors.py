@@ -1,7 +1,7 @@
 """Questions to the queue that change nothing. Shapes are ready for JSON."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from mqsite.errors import Invalid
 from mqsite.payloads import is_storable
@@ -102,7 +102,31 @@ def tell_redrive(row: Redrive) -> dict[str, Any]:
     }
 
 
-def search(
+class Sought(TypedDict, total=False):
+    """What `search` looks for, and how far. The defaults are those of `search_ids`."""
+
+    state: str
+    group_key: str | None
+    text: str | None
+    json_path: str | None
+    after: tuple[int, int] | None
+    limit: int
+    most_scanned: int
+
+
+def search(queue: str, *, using: str = "default", **sought: Unpack[Sought]) -> rows.Found:
+    """Messages in a state, in the order they stand, without receiving them; their receives stay as they are.
+
+    `text` is looked for in payload, headers and error. `json_path`, an SQL/JSON path such as
+    `$.seats[*] ? (@.row > 7)`, must find something in the payload; what is no JSON does not match. It ends after
+    `limit` found or `most_scanned` looked at, and says how many that were; the next page begins at `after`.
+    """
+    ids, scanned, mark = search_ids(queue, using=using, **sought)
+    found = {message.id: message for message in store.peek(queue, ids, using=using)}
+    return rows.Found([found[id_] for id_ in ids if id_ in found], scanned, mark)
+
+
+def search_ids(
     queue: str,
     *,
     state: str = "ready",
@@ -112,39 +136,6 @@ def search(
     after: tuple[int, int] | None = None,
     limit: int = 20,
     most_scanned: int = COUNT_LIMIT,
-    using: str = "default",
-) -> rows.Found:
-    """Messages in a state, in the order they stand, without receiving them; their receives stay as they are.
-
-    `text` is looked for in payload, headers and error. `json_path`, an SQL/JSON path such as
-    `$.seats[*] ? (@.row > 7)`, must find something in the payload; what is no JSON does not match. It ends after
-    `limit` found or `most_scanned` looked at, and says how many that were; the next page begins at `after`.
-    """
-    ids, scanned, mark = search_ids(
-        queue,
-        state=state,
-        group_key=group_key,
-        text=text,
-        json_path=json_path,
-        after=after,
-        limit=limit,
-        most_scanned=most_scanned,
-        using=using,
-    )
-    found = {message.id: message for message in store.peek(queue, ids, using=using)}
-    return rows.Found([found[id_] for id_ in ids if id_ in found], scanned, mark)
-
-
-def search_ids(
-    queue: str,
-    *,
-    state: str,
-    group_key: str | None,
-    text: str | None,
-    json_path: str | None = None,
-    after: tuple[int, int] | None,
-    limit: int,
-    most_scanned: int,
     using: str = "default",
 ) -> tuple[list[int], int, tuple[int, int] | None]:
     """As `search`, without the messages: their ids, how many were looked at, and where to go on."""
