@@ -115,6 +115,8 @@ class Worker(Role):
 class Holder(Role):
     """Receives by hand, and does whatever one may do with a lease, in time or too late."""
 
+    left: tuple[()] | list[Callable[[Any], None]] = ()
+
     def run(self, stopped: Callable[[], bool]) -> None:
         from queues import services
 
@@ -128,9 +130,15 @@ class Holder(Role):
                 if lease is None:
                     time.sleep(0.05)  # not a wait: the others need the processor as well
                     continue
-                acts = [self.ack_in_a_transaction] * 6 + [self.nack, self.reject, self.give_back, self.be_late]
-                self.chance.choice([*acts, *([self.ack] * 3 if queue == PLAIN else [])])(lease)
+                self.choose(queue)(lease)
                 self.use_it_again(lease)
+
+    def choose(self, queue: str) -> Callable[[Any], None]:
+        """Each of the acts comes its turn, however little the machine gets through: the rare ones first."""
+        if not self.left:
+            others = [self.ack_in_a_transaction] * 6 + [self.nack, self.reject, self.give_back, self.ack, self.ack]
+            self.left = [*self.chance.sample(others, len(others)), self.be_late, self.ack]
+        return self.ack_in_a_transaction if self.left[-1] == self.ack and queue != PLAIN else self.left.pop()
 
     def ack_in_a_transaction(self, lease: Any) -> None:
         """Some may be lost; what is written for them is taken back."""

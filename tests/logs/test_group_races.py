@@ -129,7 +129,7 @@ def test_resets_and_commits_of_many_partitions_in_any_order_do_not_deadlock() ->
 
     works = [partial(commit, 0), partial(commit, 1), partial(reset, 2), partial(reset, 3)]
     committed_, also, *resets_ = all_at_once(works)
-    assert min(committed_, also, *resets_) > 0
+    assert min(committed_, also, sum(resets_)) > 0  # of the two that reset one may always come too late
     assert deadlocks() == before
     assert holders() == {}
 
