@@ -1,4 +1,4 @@
-"""Celery's way in. A task is a nudge: what there is to do, the database knows."""
+"""The ways in: what a wake-up makes a worker see to, and what beat sends."""
 
 from celery import shared_task
 
@@ -6,11 +6,9 @@ from logs import consumer, services
 from mqsite import nudge, workers
 
 
-@shared_task
-def consume(group: str, topic: str, partition: int) -> None:
-    nudge.woken(consume, group, topic, partition)
-    if consumer.drain(group, topic, partition, stop=workers.stopping):
-        nudge.wake(consume, group, topic, partition)
+@nudge.errand
+def consume(group: str, topic: str, partition: int) -> bool:
+    return consumer.drain(group, topic, partition, stop=workers.stopping)
 
 
 @shared_task

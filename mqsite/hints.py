@@ -1,7 +1,7 @@
 """Hints through Redis or Valkey: that there is work, that a picture changed.
 
-Nothing here may fail or delay its caller: a thread sends the hints (`mqsite.outbox`), all
-that have come together in one round trip. While the server is away every hint is dropped
+Nothing here may fail or delay its caller: threads send the hints (`mqsite.outbox`), one to the workers and one to
+the pages, all that have come together in one round trip. While the server is away every hint is dropped
 at once; consumers then find their work by sweeping.
 """
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 LIVE_GROUP = "live"
-NUDGE_SECONDS = 5  # a nudge that is lost blocks the next one for that long
+ANSWER_SECONDS = 0.5
 AWAY_SECONDS = 2.0  # after a failure, do not try again for that long
 MOST_MESSAGES = MOST_DETAILS
 
@@ -44,25 +44,30 @@ class Hint(Protocol):
 
 @cache
 def client() -> "redis.Redis":
+    return connect(ANSWER_SECONDS)
+
+
+def connect(answer_seconds: float) -> "redis.Redis":
     return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.3, retry=Retry(NoBackoff(), 0)
+        settings.REDIS_URL, socket_timeout=answer_seconds, socket_connect_timeout=0.3, retry=Retry(NoBackoff(), 0)
     )
 
 
 def push_live(half: str, name: str, event: str, *, count: int, messages: Sequence[dict[str, Any]] = ()) -> None:
     """Tell the open pages soon that something moved. They ask the database what."""
     if get_channel_layer() is not None:
-        give(Live(half, name, event), count=count, details=messages)
+        _to_pages.put(Live(half, name, event), count=count, details=messages)
 
 
-def give(hint: Hint, *, count: int = 1, details: Sequence[Any] = ()) -> None:
-    """Send a hint soon."""
-    _outbox.put(hint, count=count, details=details)
+def give(hint: Hint) -> None:
+    """Send a hint to a worker, at once if not many came before."""
+    _to_workers.put(hint)
 
 
 def flush(seconds: float = EXIT_SECONDS) -> bool:
     """Wait until all hints given so far are sent or dropped; whether that was within the time."""
-    return _outbox.flush(seconds)
+    until = time.monotonic() + seconds
+    return all(box.flush(max(0.0, until - time.monotonic())) for box in (_to_workers, _to_pages))
 
 
 def attempt(command: Callable[[], T]) -> T | None:
@@ -105,4 +110,5 @@ def _send(waiting: dict[Hint, Entry]) -> None:
         hint.hear(answer)
 
 
-_outbox: Outbox[Hint] = Outbox(_send)
+_to_pages: Outbox[Hint] = Outbox(_send, gap_seconds=0.05, most_gap_seconds=0.2)  # five pictures a second they show
+_to_workers: Outbox[Hint] = Outbox(_send, gap_seconds=0.002, most_gap_seconds=0.01)  # what waits, a handler waits for

@@ -1,47 +1,168 @@
-"""Wakes a consumer through Celery. A hint like any other: it may be lost, it may not fail its sender.
+"""Wakes a consumer. A hint like any other: it may be lost, it may not fail its sender.
 
-Of the many that want to wake the same consumer one claims a key and sends the task; the
-task clears the key before it looks for work. A claim is tried after its work was
-committed, however much later: one that is refused has a task on its way that will find it.
+An errand is what a worker is to look for: the queue `bookings`, say. Of the many that want it looked for one claims a
+key. A worker that stands by gets the errand at once; else it goes on a list, and a Celery task makes a worker look at
+that. Who gets it drops the key and then looks for work. A claim is tried after its work was committed, however much
+later: one that is refused has an errand on its way that will find it.
 """
 
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-from celery import Task
+import redis
+from celery import shared_task
 from django.conf import settings
 from redis.client import Pipeline
 
-from mqsite import hints
+from mqsite import hints, workers
 from mqsite.outbox import Entry
 
+NUDGE_SECONDS = 5  # an errand that is lost blocks the next one for that long
+STANDBY_SECONDS = 0.25  # a worker that had something to do waits so long for more: a Celery task costs milliseconds
+TASK_SECONDS = 10.0  # then whatever else waits in the broker has its turn
+MOST_ERRANDS = 10_000  # on the list, while no worker runs
+MOST_CALLS = 32  # tasks in the broker: each that begins sees to the whole list
 
-def wake(task: "Task[Any, Any]", *target: str | int) -> None:
-    """Send the task for its target soon, unless one that has not started yet is on its way."""
-    if settings.MQSITE_CELERY:  # else its tasks would pile up in the broker
-        hints.give(Nudge(task, target))
+Run = Callable[..., bool]  # takes a target; whether more is left to do
+
+# To the worker that came last: the others are the sooner free for what else is in the broker.
+_GIVE = """
+if not redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[2]) then return 0 end
+local now = tonumber(redis.call('TIME')[1]) + redis.call('TIME')[2] / 1e6
+local last = redis.call('ZPOPMAX', KEYS[3])
+if last[1] and tonumber(last[2]) > now then
+    redis.call('RPUSH', KEYS[3] .. ':' .. last[1], ARGV[1])
+    redis.call('EXPIRE', KEYS[3] .. ':' .. last[1], ARGV[2])
+    return 0
+end
+redis.call('DEL', KEYS[3])
+if redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[3]) then return 0 end
+if not redis.call('LPOS', KEYS[2], ARGV[1]) then redis.call('RPUSH', KEYS[2], ARGV[1]) end
+if tonumber(redis.call('GET', KEYS[4]) or 0) >= tonumber(ARGV[4]) then return 0 end
+redis.call('INCR', KEYS[4])
+redis.call('EXPIRE', KEYS[4], ARGV[2])
+return 1
+"""
+# What came on the list meanwhile, or this worker stands by.
+_STAND_BY = """
+local errand = redis.call('LPOP', KEYS[1])
+if errand then return errand end
+local now = tonumber(redis.call('TIME')[1]) + redis.call('TIME')[2] / 1e6
+redis.call('ZADD', KEYS[2], string.format('%.6f', now + ARGV[2]), ARGV[1])
+return false
+"""
+
+logger = logging.getLogger(__name__)
+
+_runs: dict[str, Run] = {}
 
 
-def woken(task: "Task[Any, Any]", *target: str | int) -> None:
-    """To be called first by the task: from here on a new wake-up needs a task of its own."""
-    key = Nudge(task, target).key()
-    hints.attempt(lambda: hints.client().delete(key))
+def errand(run: Run) -> Run:
+    """Decorates what sees to one kind of errand, in a worker of any process that imports it."""
+    _runs[_name(run)] = run
+    return run
+
+
+def wake(run: Run, *target: str | int) -> None:
+    """Have it run for its target soon, unless that is on its way already."""
+    if settings.MQSITE_CELERY:  # else errands would pile up
+        hints.give(Nudge(_name(run), target))
+
+
+def run_errands() -> None:
+    """In a worker: see to what is on the list, and stand by for more."""
+    until = time.monotonic() + TASK_SECONDS
+    taken = _take()
+    while taken is not None or (taken := _stand_by()) is not None:
+        _run(taken)
+        if workers.stopping() or time.monotonic() > until:
+            _call_worker()  # more may be on the list
+            break
+        taken = _take()
+
+
+@shared_task(name="mqsite.consume")
+def consume() -> None:
+    """Celery's way in. What there is to do, the list and the database know."""
+    hints.attempt(lambda: hints.client().decr(_key("calls")))
+    run_errands()
 
 
 class Nudge(NamedTuple):
-    """For the consumer that the task starts."""
+    """An errand on its way."""
 
-    task: "Task[Any, Any]"
-    target: tuple[str | int, ...]
-
-    def __hash__(self) -> int:
-        return hash(self.target)  # a shared task is a proxy, which looks its task up each time it is asked for a hash
+    name: str
+    target: Sequence[str | int]
 
     def ask(self, pipeline: Pipeline, entry: Entry) -> None:
-        pipeline.set(self.key(), 1, nx=True, ex=hints.NUDGE_SECONDS)
+        keys = (self.key(), _key("errands"), _key("standby"), _key("calls"))
+        pipeline.eval(_GIVE, len(keys), *keys, json.dumps(self), NUDGE_SECONDS, MOST_ERRANDS, MOST_CALLS)
 
-    def hear(self, claimed: bool | None) -> None:
-        if claimed:
-            hints.attempt(lambda: self.task.apply_async(args=self.target, ignore_result=True))
+    def hear(self, needs_worker: int) -> None:
+        if needs_worker:
+            _call_worker()
 
     def key(self) -> str:
-        return ":".join([settings.MQSITE_PREFIX, "nudge", self.task.name, *map(str, self.target)])
+        return _key("nudge", self.name, *map(str, self.target))
+
+    def __hash__(self) -> int:
+        return hash((self.name, *self.target))
+
+
+def _run(taken: Nudge) -> None:
+    hints.attempt(lambda: hints.client().delete(taken.key()))  # from here on a new wake-up needs an errand of its own
+    run = _runs.get(taken.name)
+    if run is None:
+        logger.warning("Nothing here sees to %s; left to the sweeps of other workers.", taken.name)
+    elif run(*taken.target):
+        wake(run, *taken.target)
+
+
+def _take() -> Nudge | None:
+    return _read(hints.attempt(lambda: hints.client().lpop(_key("errands"))))
+
+
+def _stand_by() -> Nudge | None:
+    """What came within STANDBY_SECONDS."""
+    me = f"{workers.name()}/{threading.get_ident()}"
+    given = _key("standby", me)
+
+    def wait() -> Any:
+        errand = hints.client().eval(_STAND_BY, 2, _key("errands"), _key("standby"), me, STANDBY_SECONDS)
+        if errand is None and (came := _patient_client().blpop([given], STANDBY_SECONDS)):
+            errand = came[1]
+        return errand or leave()
+
+    def leave() -> Any:
+        with hints.client().pipeline() as pipeline:
+            pipeline.zrem(_key("standby"), me)
+            pipeline.lpop(given)  # given in the last moment
+            return pipeline.execute()[1]
+
+    return _read(hints.attempt(wait))
+
+
+def _read(errand: Any) -> Nudge | None:
+    return None if errand is None else Nudge(*json.loads(errand))
+
+
+def _call_worker() -> None:
+    hints.attempt(lambda: consume.apply_async(ignore_result=True))
+
+
+@cache
+def _patient_client() -> "redis.Redis":
+    return hints.connect(STANDBY_SECONDS + hints.ANSWER_SECONDS)
+
+
+def _name(run: Run) -> str:
+    return f"{run.__module__}.{run.__qualname__}"
+
+
+def _key(*parts: str) -> str:
+    return ":".join([settings.MQSITE_PREFIX, *parts])

@@ -1,8 +1,8 @@
 """What is to be sent soon, by one background thread of this process: its callers never wait for a server.
 
 What comes under the same key while it waits is added up. The first of a quiet time leaves
-at once; under load what has come together leaves every GAP_SECONDS, or more rarely where
-sending is slow. For hints only: what is too much, what cannot be sent and what waits when
+at once; under load what has come together leaves every `gap_seconds`, or more rarely where
+sending is slow, but every `most_gap_seconds`. For hints only: what is too much, what cannot be sent and what waits when
 the process is killed is lost.
 """
 
@@ -17,7 +17,6 @@ from typing import Any, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 logger = logging.getLogger(__name__)
 
-GAP_SECONDS, MOST_GAP_SECONDS = 0.02, 0.2  # from the end of one sending to the next
 GAP_PER_SENDING = 9  # a sending's duration times this is its gap: a tenth of the time goes to hints
 EXIT_SECONDS = 1.0  # a process that ends waits for its hints no longer than that
 MOST_ENTRIES = 10_000
@@ -37,8 +36,12 @@ class Entry:
 class Outbox(Generic[K]):
     """One dict and one thread, which calls `send` with what has come together."""
 
-    def __init__(self, send: Callable[[dict[K, Entry]], object]) -> None:
+    def __init__(
+        self, send: Callable[[dict[K, Entry]], object], *, gap_seconds: float, most_gap_seconds: float
+    ) -> None:
+        """`gap_seconds`: from the end of one sending to the next."""
         self._send = send
+        self._gap_seconds, self._most_gap_seconds = gap_seconds, most_gap_seconds
         self._start_afresh()
         os.register_at_fork(after_in_child=self._start_afresh)
 
@@ -102,5 +105,5 @@ class Outbox(Generic[K]):
             with self._changed:
                 self._done = self._taken
                 self._changed.notify_all()
-            self._hurry.wait(min(max(gap_seconds, GAP_SECONDS), MOST_GAP_SECONDS))
+            self._hurry.wait(min(max(gap_seconds, self._gap_seconds), self._most_gap_seconds))
             self._hurry.clear()

@@ -1,4 +1,4 @@
-"""Celery's way in. A task is a nudge: what there is to do, the database knows."""
+"""The ways in: what a wake-up makes a worker see to, and what beat sends."""
 
 from celery import shared_task
 
@@ -6,11 +6,9 @@ from mqsite import nudge, workers
 from queues import consumer, services
 
 
-@shared_task
-def consume(queue: str) -> None:
-    nudge.woken(consume, queue)
-    if consumer.drain(queue, stop=workers.stopping):
-        nudge.wake(consume, queue)
+@nudge.errand
+def consume(queue: str) -> bool:
+    return consumer.drain(queue, stop=workers.stopping)
 
 
 @shared_task

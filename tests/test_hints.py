@@ -1,4 +1,4 @@
-"""Hints reach open pages in the layer's own format and wake once; giving one never fails, and never waits."""
+"""Hints reach open pages in the layer's own format; giving one never fails, and never waits."""
 
 import asyncio
 import os
@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from channels.layers import get_channel_layer
-from django.conf import settings as django_settings
 from pytest_django import Settings
 
 from logs import tasks
 from mqsite import hints, nudge
+from tests.nudging import Target, forget_all, listed
 from tests.waiting import wait_until
 
 WAIT_SECONDS = 10.0
@@ -31,6 +31,14 @@ def _sent() -> Iterator[None]:
     assert hints.flush(WAIT_SECONDS)
     yield
     assert hints.flush(WAIT_SECONDS)
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """A partition of the test's own."""
+    forget_all()
+    yield ("group", request.node.name, 0)
+    forget_all()
 
 
 @asynccontextmanager
@@ -77,58 +85,6 @@ async def test_a_thousand_hints_arrive_as_few_that_add_up() -> None:
     assert max(len(hint["messages"]) for hint in heard) == hints.MOST_MESSAGES
 
 
-# Wake-ups
-
-
-@pytest.fixture
-def target(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, int]]:
-    """A partition of the test's own, that nothing was sent for."""
-    own = ("group", request.node.name, 0)
-    yield own
-    nudge.woken(tasks.consume, *own)
-
-
-def count_tasks(target: tuple[str, str, int]) -> int:
-    """How many tasks for the target wait in the broker."""
-    waiting = hints.client().lrange(f"{django_settings.MQSITE_PREFIX}:consume", 0, -1)
-    return sum(target[1].encode() in message for message in waiting)
-
-
-def wake(target: tuple[str, str, int]) -> None:
-    nudge.wake(tasks.consume, *target)
-    assert hints.flush(WAIT_SECONDS)
-
-
-def test_of_many_that_wake_one_sends_a_task(target: tuple[str, str, int]) -> None:
-    for _ in range(3):
-        wake(target)
-    assert count_tasks(target) == 1
-
-
-def test_what_comes_after_the_task_has_started_needs_a_task_of_its_own(target: tuple[str, str, int]) -> None:
-    wake(target)
-    nudge.woken(tasks.consume, *target)
-    wake(target)
-    assert count_tasks(target) == 2
-
-
-def test_where_no_celery_worker_runs_no_task_is_left_in_the_broker(
-    target: tuple[str, str, int], settings: Settings
-) -> None:
-    settings.MQSITE_CELERY = False
-    wake(target)
-    assert count_tasks(target) == 0
-    settings.MQSITE_CELERY = True
-    wake(target)
-    assert count_tasks(target) == 1
-
-
-def test_another_process_that_claimed_first_sends_it(target: tuple[str, str, int]) -> None:
-    hints.client().set(nudge.Nudge(tasks.consume, target).key(), 1, ex=hints.NUDGE_SECONDS)
-    wake(target)
-    assert count_tasks(target) == 0
-
-
 # The server is away
 
 
@@ -152,13 +108,13 @@ def no_server(request: pytest.FixtureRequest, settings: Settings, hanging: str) 
 
 
 @pytest.mark.usefixtures("no_server")
-def test_without_a_server_who_gives_hints_does_not_wait(target: tuple[str, str, int]) -> None:
+def test_without_a_server_who_gives_hints_does_not_wait() -> None:
     longest = 0.0
     deadline = time.monotonic() + 1  # longer than it takes to notice that the server is away
     while time.monotonic() < deadline:
         started = time.monotonic()
         hints.push_live("logs", "orders", "published", count=1)
-        nudge.wake(tasks.consume, *target)
+        nudge.wake(tasks.consume, "billing", "orders", 0)
         longest = max(longest, time.monotonic() - started)
     assert longest < 0.4  # the hanging server would take half a second; the machine may be busy
     started = time.monotonic()
@@ -206,9 +162,9 @@ async def test_a_script_that_ends_has_sent_its_hints() -> None:
         assert await total_heard(hear, 11) == 11
 
 
-def test_a_script_that_ends_has_woken(target: tuple[str, str, int]) -> None:
+def test_a_script_that_ends_has_woken(target: Target) -> None:
     run_script(f"nudge.wake(tasks.consume, *{target!r})\n")
-    wait_until(lambda: count_tasks(target) == 1)
+    wait_until(lambda: listed() == [target])
 
 
 FORK = "give(1)\nhints.flush()\ngive(10)\nchild = os.fork()\nif child == 0:\n{}\nos.waitpid(child, 0)\n"
@@ -231,7 +187,7 @@ async def test_a_forked_child_sends_its_own_hints_and_none_of_its_parents(body: 
         assert await total_heard(hear, 1_111) == 1_111
 
 
-def test_a_forked_child_wakes(target: tuple[str, str, int]) -> None:
+def test_a_forked_child_wakes(target: Target) -> None:
     """Its parent's connections to the broker are not its own."""
     other = ("group", "parent", 0)
     run_script(
@@ -239,4 +195,4 @@ def test_a_forked_child_wakes(target: tuple[str, str, int]) -> None:
         f"child = os.fork()\nif child == 0:\n    nudge.wake(tasks.consume, *{target!r})\n    sys.exit()\n"
         "os.waitpid(child, 0)\n"
     )
-    wait_until(lambda: count_tasks(target) == 1)
+    wait_until(lambda: listed() == [other, target])

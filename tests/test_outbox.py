@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 
 from mqsite import outbox
-from mqsite.outbox import Entry, Outbox
+from mqsite.outbox import Entry
 from tests.waiting import wait_until
 
 WAIT_SECONDS = 10.0
 NEVER_SECONDS = 3600.0
+
+
+class Outbox(outbox.Outbox[Any]):
+    def __init__(self, send: Any, *, gap_seconds: float = 0.02, most_gap_seconds: float = 0.2) -> None:
+        super().__init__(send, gap_seconds=gap_seconds, most_gap_seconds=most_gap_seconds)
 
 
 class Sent:
@@ -33,15 +38,8 @@ def sent() -> Sent:
     return Sent()
 
 
-@pytest.fixture
-def long_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "GAP_SECONDS", NEVER_SECONDS)
-    monkeypatch.setattr(outbox, "MOST_GAP_SECONDS", NEVER_SECONDS)
-
-
-@pytest.mark.usefixtures("long_gap")
 def test_the_first_leaves_at_once_and_the_next_ones_together(sent: Sent) -> None:
-    box = Outbox(sent)
+    box = Outbox(sent, gap_seconds=NEVER_SECONDS, most_gap_seconds=NEVER_SECONDS)
     box.put("first")
     wait_until(lambda: sent.sendings == [{"first": 1}])
     for _ in range(3):
@@ -54,15 +52,23 @@ def test_the_first_leaves_at_once_and_the_next_ones_together(sent: Sent) -> None
 
 def test_what_is_sent_slowly_is_sent_rarely(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "GAP_PER_SENDING", 1e9)
-    monkeypatch.setattr(outbox, "MOST_GAP_SECONDS", NEVER_SECONDS)
-    box = Outbox(sent)
+    box = Outbox(sent, most_gap_seconds=NEVER_SECONDS)
     box.put("first")
     wait_until(lambda: sent.sendings)
     box.put("second")
-    assert not box._hurry.wait(outbox.GAP_SECONDS * 5)
+    assert not box._hurry.wait(0.1)
     assert len(sent.sendings) == 1
     assert box.flush(WAIT_SECONDS)
     assert len(sent.sendings) == 2
+
+
+def test_what_is_sent_slowly_is_sent_all_the_same(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "GAP_PER_SENDING", 1e9)
+    box = Outbox(sent, most_gap_seconds=0.02)
+    box.put("first")
+    wait_until(lambda: sent.sendings)
+    box.put("second")
+    wait_until(lambda: len(sent.sendings) == 2)
 
 
 def test_flush_waits_for_what_is_being_sent_and_says_when_it_gave_up(sent: Sent) -> None:
@@ -99,7 +105,7 @@ def test_more_than_its_limit_is_dropped_with_one_line(
 
 def test_some_details_are_kept_and_the_givers_list_is_left_alone() -> None:
     kept: list[list[Any]] = []
-    box: Outbox[str] = Outbox(lambda waiting: kept.extend(entry.details for entry in waiting.values()))
+    box = Outbox(lambda waiting: kept.extend(entry.details for entry in waiting.values()))
     given = ["a"] * 20
     with box._changed:  # so that both wait together
         box.put("one", details=given)
@@ -142,7 +148,7 @@ def test_where_no_thread_can_start_putting_does_not_fail(sent: Sent, monkeypatch
 class Interrupted:
     """A key whose hash is asked for while the lock is held, and puts: what a signal handler may do there."""
 
-    def __init__(self, box: Outbox[Any]) -> None:
+    def __init__(self, box: Outbox) -> None:
         self.box = box
 
     def __hash__(self) -> int:
@@ -151,7 +157,7 @@ class Interrupted:
 
 
 def test_a_signal_handler_may_put_while_its_thread_does(sent: Sent) -> None:
-    box: Outbox[Any] = Outbox(sent)
+    box = Outbox(sent)
     box.put(Interrupted(box))
     assert box.flush(WAIT_SECONDS)
     assert any("from the handler" in sending for sending in sent.sendings)
