@@ -241,7 +241,11 @@ def _publish_to_readers(*, is_silent: bool) -> list[Order]:
 
 def _wait_until_read() -> None:
     deadline = time.monotonic() + CATCH_UP_SECONDS
-    while any(selectors.has_unread(READER.name, WOKEN.name, number) for number in range(WOKEN.partitions)):
+    while any(g["lag"] for p in _describe_woken()["partitions"] for g in p["groups"]):
         if time.monotonic() > deadline:
             raise StackError("The worker does not catch up with what was published.")
         time.sleep(0.1)
+
+
+def _describe_woken() -> dict[str, Any]:
+    return next(t for t in selectors.describe_group(READER.name)["topics"] if t["name"] == WOKEN.name)

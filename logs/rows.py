@@ -137,6 +137,15 @@ class Standing(NamedTuple):
     auto_offset_reset: str
 
 
+class Acquired(NamedTuple):
+    """The answer to who wants to read one partition."""
+
+    standing: Standing | None  # None: it is not free, or nothing is unread
+    group_partition_id: int
+    partition_id: int
+    boundary: str
+
+
 class LiveMember(NamedTuple):
     name: str
     is_static: bool

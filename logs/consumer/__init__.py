@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Collection
+from dataclasses import replace
 
 from logs import selectors, services
 from logs.consumer.delivering import Delivered, deliver
@@ -16,6 +17,7 @@ from mqsite import activity, limits, workers
 from mqsite.boundaries import require_owner
 from mqsite.errors import MessagingError
 from mqsite.handling import Stop
+from mqsite.remembered import Remembered
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ SWEEP_PARTITIONS = 1_000
 
 # What this process reads, by group partition. What a drain left behind with a lost database expires.
 _read: set[int] = set()
+# What it let go at the log end, with where it goes on: what nobody else held meanwhile need not be acquired anew.
+_left: Remembered[tuple[Reads, int], Assignment] = Remembered()
 _left_alone: set[Reads] = set()
 
 
@@ -39,19 +43,16 @@ def drain(group: str, topic: str, partition: int, *, stop: Stop) -> bool:
     if subscription is None:
         _leave_alone(Reads(group, topic))
         return False
-    _require_own(subscription)
     deadline = time.monotonic() + DRAIN_SECONDS
 
     def halt() -> bool:
         return stop() or time.monotonic() > deadline
 
-    while selectors.has_unread(group, topic, partition):
-        if halt():
-            return not subscription.options.is_limited
+    while not halt():
         with limits.slot(subscription.limit_name, subscription.options.concurrency) as is_free:
             if not is_free or not _hold_and_read(subscription, partition, halt):
                 return False
-    return False
+    return not subscription.options.is_limited
 
 
 def sweep(*, stop: Stop) -> int:
@@ -117,10 +118,8 @@ def _leave_alone(reads: Reads) -> None:
 
 
 def _hold_and_read(subscription: Subscription, partition: int, halt: Stop) -> bool:
-    """False when this member should let others go on."""
-    assignment = services.acquire_partition(
-        subscription.group.name, subscription.topic, partition, member=workers.name()
-    )
+    """False when nothing is unread, or this member should let others go on."""
+    assignment = _hold(subscription, partition)
     if assignment is None:
         return False
     _read.add(assignment.group_partition_id)
@@ -135,6 +134,30 @@ def _hold_and_read(subscription: Subscription, partition: int, halt: Stop) -> bo
         services.release_partition(assignment)
 
 
+def _hold(subscription: Subscription, partition: int) -> Assignment | None:
+    left = _left.pop((Reads(subscription.group.name, subscription.topic), partition), None)
+    if left is not None:
+        is_unread = services.take_again(left, member=workers.name())
+        if is_unread is False:
+            _leave_off(subscription, left)
+            return None
+        if is_unread:
+            return left
+    return services.acquire_partition(
+        subscription.group.name,
+        subscription.topic,
+        partition,
+        member=workers.name(),
+        boundary=subscription.group.owner,
+        only_unread=True,
+    )
+
+
+def _leave_off(subscription: Subscription, assignment: Assignment) -> None:
+    if not subscription.options.is_limited:  # whose slots cost more than that saves
+        _left.remember((Reads(subscription.group.name, subscription.topic), assignment.partition), assignment)
+
+
 def _read_on(assignment: Assignment, subscription: Subscription, halt: Stop) -> bool:
     """Handle chunks from the assignment's position on."""
     pace = _Pace(subscription.options.most, alone=assignment.position if assignment.attempts else None)
@@ -144,6 +167,7 @@ def _read_on(assignment: Assignment, subscription: Subscription, halt: Stop) -> 
         if not waiting:
             waiting = services.fetch_assigned(assignment, position, max_records=FETCH_RECORDS, max_bytes=FETCH_BYTES)
         if not waiting:
+            _leave_off(subscription, replace(assignment, position=position, attempts=0))
             return True
         chunk = pace.choose(waiting)
         granted = limits.take_tokens(subscription.limit_name, subscription.options.rate, len(chunk), halt=halt)

@@ -17,7 +17,7 @@ DROP SEQUENCE IF EXISTS logs_commit_number;
 DROP TABLE IF EXISTS logs_staged, logs_record;
 DROP FUNCTION IF EXISTS logs_add_segment, logs_last_record, logs_record_from, logs_partition_now, logs_tail, logs_segment_at,
     logs_log_end, logs_record_at, logs_first_offset, logs_append, logs_append_one, logs_key_hash, logs_append_once,
-    logs_assign_staged, logs_move_log_start, logs_note_expired, logs_roll, logs_free_segment, logs_delete_expired, logs_segments_of, logs_rewrite_lock,
+    logs_assign_staged, logs_acquire_one, logs_take_again, logs_move_log_start, logs_note_expired, logs_roll, logs_free_segment, logs_delete_expired, logs_segments_of, logs_rewrite_lock,
     logs_compact, logs_remove_tombstones, logs_hash_older_keys, logs_find_key, logs_erase_key;
 """
 

@@ -279,11 +279,6 @@ def lag_history(
     return lags.read_history(group_id, topic_id, hours=hours, using=using)
 
 
-def has_unread(group: str, topic: str, partition: int, *, using: str = "default") -> bool:
-    """Whether the group has not read the partition to its end."""
-    return bool(store.unread(group, topic, partition, using=using))
-
-
 def find_behind(groups: Sequence[str], *, limit: int, using: str = "default") -> list[rows.Behind]:
     """What the groups have not read to the end, that nobody holds and that waits for no retry."""
     return store.behind(groups, limit=limit, using=using) if groups else []

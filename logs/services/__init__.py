@@ -18,6 +18,7 @@ from logs.services.holding import (
     record_failure,
     release_partition,
     renew_partitions,
+    take_again,
 )
 from logs.services.members import (
     Membership,
@@ -122,6 +123,7 @@ __all__ = [
     "sweep_commits",
     "sweep_producer_ids",
     "sync_member",
+    "take_again",
     "take_parked",
     "thin_history",
     "wait_for_any",

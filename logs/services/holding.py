@@ -12,7 +12,8 @@ from logs import rows, selectors, signals, store
 from logs.errors import Fenced, MetadataTooLarge, NoOffset, NotSubscribed, OffsetOutOfRange
 from logs.policies import EARLIEST, LATEST, NONE, parse_start_policy
 from mqsite.announce import announce
-from mqsite.errors import Invalid
+from mqsite.boundaries import require_owner
+from mqsite.errors import Invalid, MessagingError
 from mqsite.payloads import end_of_text, is_storable
 from mqsite.sql import in_transaction
 
@@ -52,19 +53,40 @@ def acquire_partition(
     *,
     member: str,
     seconds: float | None = None,
+    boundary: str | None = None,
+    only_unread: bool = False,
     using: str = "default",
 ) -> Assignment | None:
-    """Become the one reader of a partition for `seconds`; None while somebody else is, a retry waits or it is paused.
+    """Become the one reader of a partition for `seconds`; None while somebody else is, a retry waits or it is paused,
+    or with `only_unread` where there is nothing to read.
 
     Without a valid committed offset it reads from where the group's auto.offset.reset says; with "none" that is
-    refused.
+    refused. So is a group of another boundary, if one is named.
     """
-    held = selectors.find_group_partition(group, topic, partition, using=using)
-    if held is None:
+    acquired = store.acquire_one(
+        group,
+        topic,
+        partition,
+        boundary=boundary,
+        only_unread=only_unread,
+        member=member,
+        seconds=seconds or settings.MQSITE_MEMBER_SECONDS,
+        using=using,
+    )
+    if acquired is None:
         raise NotSubscribed(group=group, topic=topic, partition=partition)
-    place = rows.Holding(held.id, held.partition_id, topic, partition, None, held.epoch, False)
-    taken = acquire_partitions(group, [place], member=member, seconds=seconds, using=using)
-    return taken[0] if taken else None
+    if boundary is not None:
+        require_owner(acquired.boundary, boundary, verb="reads as", name=group)
+    if acquired.standing is None:
+        return None
+    assignment = _assign(group, topic, partition, acquired.partition_id, acquired.standing)
+    try:
+        return replace(assignment, position=_find_position(assignment, acquired.standing, using=using))
+    except Fenced:
+        return None
+    except MessagingError:
+        release_partition(assignment, using=using)
+        raise
 
 
 def acquire_partitions(
@@ -86,6 +108,23 @@ def acquire_partitions(
         return adopt_partitions(group, taken, using=using) if taken else []
 
 
+def take_again(
+    released: Assignment, *, member: str, seconds: float | None = None, using: str = "default"
+) -> bool | None:
+    """Read on at the position of what this member released and nobody held since: cheaper than to acquire it.
+
+    False: nothing is unread there. None: it must be acquired. Not to be called inside a transaction.
+    """
+    return store.take_again(
+        released.group_partition_id,
+        epoch=released.epoch,
+        position=released.position,
+        member=member,
+        seconds=seconds or settings.MQSITE_MEMBER_SECONDS,
+        using=using,
+    )
+
+
 def adopt_partitions(group: str, holdings: Sequence[rows.Holding], *, using: str = "default") -> list[Assignment]:
     """What a member holds, with where it goes on reading: at the commit, or where auto.offset.reset says if that is
     not valid. What the log lost before the group read it is written down as a reset. What was deleted or fenced
@@ -96,20 +135,25 @@ def adopt_partitions(group: str, holdings: Sequence[rows.Holding], *, using: str
         standing = standings.get(held.group_partition_id)
         if standing is None:
             continue
-        assignment = Assignment(
-            group=group,
-            topic=held.topic,
-            partition=held.number,
-            partition_id=held.partition_id,
-            group_partition_id=held.group_partition_id,
-            epoch=held.epoch,
-            position=0,
-            replay_until=standing.replay_until,
-            attempts=standing.attempts,
-        )
+        assignment = _assign(group, held.topic, held.number, held.partition_id, standing)
         with suppress(Fenced):
             adopted.append(replace(assignment, position=_find_position(assignment, standing, using=using)))
     return adopted
+
+
+def _assign(group: str, topic: str, partition: int, partition_id: int, standing: rows.Standing) -> Assignment:
+    """Its position is still to be found."""
+    return Assignment(
+        group=group,
+        topic=topic,
+        partition=partition,
+        partition_id=partition_id,
+        group_partition_id=standing.group_partition_id,
+        epoch=standing.epoch,
+        position=0,
+        replay_until=standing.replay_until,
+        attempts=standing.attempts,
+    )
 
 
 def find_position(assignment: Assignment, *, using: str = "default") -> int:
@@ -191,7 +235,7 @@ def renew_partitions(
 
 def release_partition(assignment: Assignment, *, using: str = "default") -> None:
     """Let go, so that another member need not wait. Nothing happens if the partition was lost already."""
-    store.release(assignment.group_partition_id, epoch=assignment.epoch, using=using)
+    store.release(assignment.group_partition_id, epoch=assignment.epoch, is_soon=not in_transaction(using), using=using)
 
 
 def begin_batch(assignment: Assignment, *, using: str = "default") -> None:

@@ -2,6 +2,7 @@
 
 from logs.store.groups import (
     acquire,
+    acquire_one,
     begin_batch,
     behind,
     claim_history,
@@ -31,9 +32,9 @@ from logs.store.groups import (
     resume,
     sample_lags,
     sweep_commits,
+    take_again,
     take_over,
     thin_lags,
-    unread,
     unsampled,
 )
 from logs.store.records import (
@@ -68,6 +69,7 @@ from logs.store.records import (
 
 __all__ = [
     "acquire",
+    "acquire_one",
     "add_segment",
     "adopt_topic",
     "append",
@@ -123,9 +125,9 @@ __all__ = [
     "stage",
     "sweep_commits",
     "sweep_producer_ids",
+    "take_again",
     "take_over",
     "thin_lags",
-    "unread",
     "unsampled",
     "vacuum",
 ]

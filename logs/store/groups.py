@@ -2,7 +2,19 @@
 
 from collections.abc import Sequence
 
-from logs.rows import Behind, Fenced, Holding, Lag, LagPoint, LiveMember, Moved, Position, Resettable, Standing
+from logs.rows import (
+    Acquired,
+    Behind,
+    Fenced,
+    Holding,
+    Lag,
+    LagPoint,
+    LiveMember,
+    Moved,
+    Position,
+    Resettable,
+    Standing,
+)
 from logs.store.running import run
 
 
@@ -10,6 +22,35 @@ def acquire(group_partition_ids: Sequence[int], *, member: str, seconds: float, 
     """Group partition id to its new epoch, of those that were free."""
     ids = list(group_partition_ids)
     return dict(run("acquire", using, group_partition_ids=ids, member=member, seconds=seconds))
+
+
+def acquire_one(
+    group: str,
+    topic: str,
+    partition: int,
+    *,
+    boundary: str | None,
+    only_unread: bool,
+    member: str,
+    seconds: float,
+    using: str,
+) -> Acquired | None:
+    """None: the group does not read it."""
+    rows = run(
+        "acquire_one",
+        using,
+        group=group,
+        topic=topic,
+        partition=partition,
+        boundary=boundary,
+        only_unread=only_unread,
+        member=member,
+        seconds=seconds,
+    )
+    if not rows:
+        return None
+    *standing, partition_id, owner = rows[0]
+    return Acquired(None if standing[1] is None else Standing(*standing), standing[0], partition_id, owner)
 
 
 def position(group_partition_ids: Sequence[int], *, using: str) -> dict[int, Standing]:
@@ -39,8 +80,24 @@ def renew(member: str, *, group_partition_ids: Sequence[int], seconds: float, us
     return len(run("renew", using, member=member, group_partition_ids=list(group_partition_ids), seconds=seconds))
 
 
-def release(group_partition_id: int, *, epoch: int, using: str) -> bool:
-    return bool(run("release", using, group_partition_id=group_partition_id, epoch=epoch))
+def take_again(
+    group_partition_id: int, *, epoch: int, position: int, member: str, seconds: float, using: str
+) -> bool | None:
+    """By its last holder: None if it is not that any more or the partition is not free, False if nothing is unread."""
+    rows = run(
+        "take_again",
+        using,
+        group_partition_id=group_partition_id,
+        epoch=epoch,
+        position=position,
+        member=member,
+        seconds=seconds,
+    )
+    return None if rows[0][0] is None else bool(rows[0][0])
+
+
+def release(group_partition_id: int, *, epoch: int, is_soon: bool = False, using: str) -> bool:
+    return bool(run("release", using, group_partition_id=group_partition_id, epoch=epoch, is_soon=is_soon))
 
 
 def begin_batch(group_partition_id: int, *, epoch: int, using: str) -> bool:
@@ -274,10 +331,6 @@ def lag_history(
 
 def behind(groups: Sequence[str], *, limit: int, using: str) -> list[Behind]:
     return [Behind(*row) for row in run("behind", using, groups=list(groups), limit=limit)]
-
-
-def unread(group: str, topic: str, partition: int, *, using: str) -> bool:
-    return bool(run("unread", using, group=group, topic=topic, partition=partition))
 
 
 def sweep_commits(*, limit: int, using: str) -> int:

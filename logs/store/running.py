@@ -24,7 +24,18 @@ _REFUSALS = {
 
 
 # Prepared where the connection allows it. Not fetch: a plan made while a segment was small would read it whole.
-_HOT = {"append", "append_one", "append_once", "stage", "begin_batch", "commit_offset", "commit_offsets"}
+_HOT = {
+    "acquire_one",
+    "append",
+    "append_one",
+    "append_once",
+    "stage",
+    "begin_batch",
+    "commit_offset",
+    "commit_offsets",
+    "take_again",
+    "release",
+}
 
 
 def run(name: str, using: str, /, *, child: int = 0, **params: Any) -> list[tuple[Any, ...]]:

@@ -42,11 +42,23 @@ def crowd(monkeypatch: pytest.MonkeyPatch) -> None:
     services.publish_many("orders", records, boundary="shop")
 
 
+def acquire(*, only_unread: bool) -> None:
+    assert services.acquire_partition("billing", "orders", 0, member="a", only_unread=only_unread)
+
+
+def take_again() -> None:
+    held = services.acquire_partition("billing", "orders", 0, member="a")
+    assert held
+    services.release_partition(held)
+    assert services.take_again(held, member="a")
+
+
 @pytest.fixture
 def reader() -> Iterator[GroupReader]:
     with read_group("billing", boundary="billing") as joined:
         joined.poll(max_records=1)
         joined.commit()
+        services.release_partition(next(a for a in joined.assignments if a.partition == 0))
         yield joined
 
 
@@ -59,10 +71,11 @@ def reader() -> Iterator[GroupReader]:
         (lambda _: services.plan_reset("billing", "to-latest"), 60),
         (lambda _: services.reset_offsets("billing", "to-latest", actor="ann"), 160),
         (lambda _: selectors.find_behind(["billing"], limit=100), 60),
-        (lambda _: selectors.has_unread("billing", "orders", 0), 20),
+        (lambda _: acquire(only_unread=True), 20),
+        (lambda _: take_again(), 30),
         (lambda _: selectors.list_members("billing"), 60),
     ],
-    ids=["poll", "poll and commit", "pause", "plan", "reset", "sweep", "unread", "members"],
+    ids=["poll", "poll and commit", "pause", "plan", "reset", "sweep", "acquire", "take again", "members"],
 )
 def test_a_group_reads_its_own_rows_only(
     reader: GroupReader, act: Callable[[GroupReader], object], most_rows: int

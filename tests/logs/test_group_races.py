@@ -2,6 +2,7 @@
 
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -158,13 +159,44 @@ def test_who_looked_before_a_pause_and_acquires_after_it_gets_nothing(monkeypatc
 
     running: list[Any] = []
     monkeypatch.setattr(store, "acquire", acquire_slowly)
-    assert services.acquire_partition("billing", "orders", 0, member="a") is None
+    free = store.holdings(selectors.require_group("billing").id, using="default")[:1]
+    assert services.acquire_partitions("billing", free, member="a") == []
     running[0].result(timeout=10)
     assert holders() == {}
 
 
 def is_paused() -> bool:
     return selectors.require_group("billing").paused_at is not None
+
+
+def test_who_acquires_or_takes_again_all_the_time_holds_nothing_once_a_pause_has_returned() -> None:
+    publish(PARTITIONS)
+    stop = threading.Event()
+
+    def take(partition: int) -> int:
+        held, taken = acquire(partition), 0
+        while not stop.is_set():
+            services.release_partition(held)
+            taken += bool(services.take_again(held, member="a"))
+            other = services.acquire_partition("billing", "orders", partition + 2, member="a")
+            if other:
+                services.release_partition(other)
+        services.release_partition(held)
+        return taken
+
+    def pause() -> int:
+        held = 0
+        for _ in range(ROUNDS):
+            services.pause_group("billing", actor="ann", grace_seconds=10)
+            held += len(holders())
+            services.resume_group("billing", actor="ann")
+        stop.set()
+        return held
+
+    works: list[Callable[[], int]] = [partial(take, 0), partial(take, 1), pause]
+    *taken, held = all_at_once(works)
+    assert min(taken) > 0
+    assert held == 0
 
 
 def test_members_that_acquire_all_the_time_hold_nothing_once_a_pause_has_returned() -> None:
