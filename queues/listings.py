@@ -10,11 +10,12 @@ from django.db.models.functions import Now
 from mqsite import workers
 from mqsite.errors import Invalid
 from queues import rows, selectors, store
+from queues.errors import PeriodicNotFound
 from queues.models import Dedup, Lease, Message, Outcome, PeriodicCommand, Queue, Redrive
 from queues.periodic import handled_name
 
 MOST_LISTED = 50
-MOST_PERIODIC = 1_000
+MOST_PERIODIC = 100
 MOST_HOLDERS = 100
 MOST_REDRIVES = 10
 MOST_OUTCOMES = 20
@@ -49,22 +50,29 @@ def list_queues(
     return sorted(told, key=lambda q: -((q["oldest_ready_seconds"] or 0.0) // selectors.BEHIND_SECONDS)), more
 
 
-def list_periodic(*, after: str = "", limit: int = MOST_LISTED, using: str = "default") -> list[dict[str, Any]]:
-    """The schedules by name, from behind the name `after` on, each with its last and next tick and the processes alive
-    that send it. `next_tick` null: a worker's next look says; `declared_by` empty: nobody sends it."""
+def list_periodic(
+    *, text: str = "", queue: str | None = None, after: str = "", limit: int = MOST_LISTED, using: str = "default"
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The schedules by name, from behind the name `after` on: of one queue, or those whose name or queue contains
+    `text`; and the name to go on after, None: that was all. Each as `read_periodic` tells it."""
     if not 1 <= limit <= MOST_PERIODIC:
         raise Invalid(reason=f"limit is {limit}; allowed are 1 to {MOST_PERIODIC}.")
-    rows = list(PeriodicCommand.objects.using(using).filter(name__gt=after)[:limit])
-    declaring = find_declaring([(row.name, row.revision) for row in rows], using=using)
-    return [
-        {
-            **{field: getattr(row, field) for field in ("name", "queue", "crontab", "timezone", "missed")},
-            **{field: _say(getattr(row, field)) for field in ("last_tick", "next_tick", "sent_at", "paused_at")},
-            **{field: getattr(row, field) for field in ("message_id", "paused_by", "paused_reason")},
-            "declared_by": declaring[row.name],
-        }
-        for row in rows
-    ]
+    found = PeriodicCommand.objects.using(using).filter(name__gt=after)
+    if queue is not None:
+        found = found.filter(queue=queue)
+    if text:
+        found = found.filter(Q(name__icontains=text) | Q(queue__icontains=text))
+    schedules = list(found.order_by("name")[: limit + 1])
+    return _tell_periodic(schedules[:limit], using), schedules[limit - 1].name if len(schedules) > limit else None
+
+
+def read_periodic(name: str, *, using: str = "default") -> dict[str, Any]:
+    """A schedule with its last and next tick, the message sent for the last, and the processes alive that send it.
+    `next_tick` None: a worker's next look says; `declared_by` empty: nobody sends it."""
+    found = list(PeriodicCommand.objects.using(using).filter(name=name))
+    if not found:
+        raise PeriodicNotFound(name=name)
+    return _tell_periodic(found, using)[0]
 
 
 def find_declaring(schedules: Sequence[tuple[str, str]], *, using: str = "default") -> dict[str, list[str]]:
@@ -74,10 +82,6 @@ def find_declaring(schedules: Sequence[tuple[str, str]], *, using: str = "defaul
         name: [process for process, handles in alive if handled_name(name, revision) in handles]
         for name, revision in schedules
     }
-
-
-def _say(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
 
 
 def list_messages(queue: str, *, using: str = "default", **sought: Unpack[selectors.Sought]) -> Page:
@@ -186,6 +190,20 @@ def _tell_queue(queue: Queue, depth: rows.Depth) -> dict[str, Any]:
         "count_limit": selectors.COUNT_LIMIT,
         "oldest_ready_seconds": None if depth.oldest_ready_seconds is None else max(0.0, depth.oldest_ready_seconds),
     }
+
+
+def _tell_periodic(schedules: list[PeriodicCommand], using: str) -> list[dict[str, Any]]:
+    declaring = find_declaring([(row.name, row.revision) for row in schedules], using=using)
+    told = ("name", "queue", "crontab", "timezone", "missed", "grace_seconds")
+    ticks = ("next_tick", "last_tick", "sent_at", "message_id")
+    return [
+        {
+            **{field: getattr(row, field) for field in (*told, *ticks)},
+            "paused": row.paused_at and {"at": row.paused_at, "by": row.paused_by, "reason": row.paused_reason},
+            "declared_by": declaring[row.name],
+        }
+        for row in schedules
+    ]
 
 
 def _tell_holder(name: str, *, is_worker: bool) -> dict[str, Any]:

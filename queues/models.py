@@ -271,6 +271,7 @@ class PeriodicCommand(models.Model):
     crontab = models.TextField()
     timezone = models.TextField()
     missed = models.TextField()
+    grace_seconds = models.FloatField()
     revision = models.TextField()  # of the declaration that the columns above show
     next_tick = models.DateTimeField(null=True)  # null: the first after the next look of a worker
     last_tick = models.DateTimeField(null=True)  # for which a message was sent

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from queues import api, letter_api, message_views, queue_api, queue_views, reply_api, views
+from queues import (
+    api,
+    letter_api,
+    message_views,
+    periodic_api,
+    queue_api,
+    queue_views,
+    reply_api,
+    views,
+)
 
 pages = [
     path("queues/", views.queues, name="queues"),
@@ -20,6 +29,10 @@ pages = [
 
 endpoints = [
     path("quota/", queue_api.QuotaView.as_view()),
+    path("periodic/", periodic_api.PeriodicsView.as_view()),
+    path("periodic/<name:periodic>/", periodic_api.PeriodicView.as_view()),
+    path("periodic/<name:periodic>/pause/", periodic_api.PausePeriodicView.as_view()),
+    path("periodic/<name:periodic>/resume/", periodic_api.ResumePeriodicView.as_view()),
     path("queues/", queue_api.QueuesView.as_view()),
     path("queues/<name:queue>/", queue_api.QueueView.as_view()),
     path("queues/<name:queue>/settings/", queue_api.SettingsView.as_view()),

@@ -34,6 +34,7 @@ OWN = {
         "message_pictures",
         "message_views",
         "periodic",
+        "periodic_api",
         "queue_views",
         "settings",
         "lookups",

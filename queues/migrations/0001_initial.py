@@ -357,6 +357,7 @@ class Migration(migrations.Migration):
                 ("crontab", models.TextField()),
                 ("timezone", models.TextField()),
                 ("missed", models.TextField()),
+                ("grace_seconds", models.FloatField()),
                 ("revision", models.TextField()),
                 ("next_tick", models.DateTimeField(null=True)),
                 ("last_tick", models.DateTimeField(null=True)),

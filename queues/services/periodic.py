@@ -92,12 +92,13 @@ def _new_row(periodic: Periodic) -> PeriodicCommand:
     return PeriodicCommand(name=periodic.name, **_columns(periodic))
 
 
-def _columns(periodic: Periodic) -> dict[str, str]:
+def _columns(periodic: Periodic) -> dict[str, Any]:
     return {
         "queue": periodic.queue.name,
         "crontab": periodic.crontab,
         "timezone": periodic.timezone,
         "missed": periodic.missed,
+        "grace_seconds": float(periodic.grace_seconds),
         "revision": periodic.revision,
     }
 
