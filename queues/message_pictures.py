@@ -5,7 +5,6 @@ Pure: no query, no request. Where something leads, the template says.
 
 import hashlib
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -14,12 +13,12 @@ from mqsite.handling import AT_MOST_ONCE
 from mqsite.handling_words import say_options, say_retry
 from mqsite.payloads import read_beginning, shown_headers
 from mqsite.words import (
-    say_age,
     say_count,
     say_counted,
     say_duration,
     say_holder,
     say_last_line,
+    say_moment,
     say_round_age,
     say_size,
     say_time,
@@ -278,14 +277,14 @@ def _say_until(message: dict[str, Any]) -> str:
 
 def _draw_facts(message: dict[str, Any]) -> list[tuple[str, str]]:
     facts = [
-        ("Sent", f"{_say_moment(message['enqueued_at'])}" + (f" by {message['sender']}" if message["sender"] else "")),
+        ("Sent", f"{say_moment(message['enqueued_at'])}" + (f" by {message['sender']}" if message["sender"] else "")),
         ("Group key", message["group_key"]),
         ("Priority", say_count(message["priority"]) if message["priority"] else None),
-        ("Due", _say_moment(message["due_at"]) if message["state"] == "scheduled" else None),
-        ("Expires", message["expires_at"] and _say_moment(message["expires_at"])),
+        ("Due", say_moment(message["due_at"]) if message["state"] == "scheduled" else None),
+        ("Expires", message["expires_at"] and say_moment(message["expires_at"])),
         ("Receives", say_count(message["receives"])),
         ("Leased by", message["holder"] and say_holder(message["holder"])),
-        ("Died", message["died_at"] and _say_moment(message["died_at"])),
+        ("Died", message["died_at"] and say_moment(message["died_at"])),
         ("In", message["source"]),
         ("After", message["died_receives"] and say_counted(message["died_receives"], "receive")),
         ("Deduplication id", message["dedup_id"]),
@@ -293,12 +292,6 @@ def _draw_facts(message: dict[str, Any]) -> list[tuple[str, str]]:
         ("Size", say_size(message["size"])),
     ]
     return [(label, str(value)) for label, value in facts if value not in (None, "")]
-
-
-def _say_moment(moment: datetime) -> str:
-    """With the age, so that nobody has to compute it."""
-    seconds = (timezone.now() - moment).total_seconds()
-    return say_time(moment) + (f", {say_age(seconds)} ago" if seconds >= 0 else f", in {say_wait(-seconds)}")
 
 
 def _shape(note: dict[str, str]) -> str:

@@ -34,6 +34,24 @@ def is_operator(request: HttpRequest) -> bool:
     return request.user.is_staff and request.user.has_perm(OPERATES)
 
 
+def ask(
+    request: HttpRequest, queue: dict[str, Any], form: WhyForm, work: Callable[[], str], **page: Any
+) -> HttpResponse:
+    """Say what it would do, and do it once it is posted with a reason. `back`: the page to return to."""
+    refused = " ".join(form.complaints())
+    if form.is_valid() and page["button"]:
+        try:
+            said = work()
+        except MessagingError as error:
+            refused = str(error)
+        else:
+            if said:
+                messages.success(request, said)
+            back = page.get("back")
+            return redirect(back) if back else redirect("queue", queue["name"])
+    return render(request, "queues/ask.html", {"queue": queue, "form": form, "refused": refused, **page})
+
+
 @login_required
 def pause(request: HttpRequest, name: str) -> HttpResponse:
     queue = _require_queue(request, name)
@@ -48,7 +66,7 @@ def pause(request: HttpRequest, name: str) -> HttpResponse:
         f"{_say(queue, 'ready')} ready, {_say(queue, 'scheduled')} scheduled. What is leased already "
         f"({say_count(queue['counts']['leased'])}) may be finished and acknowledged.",
     ]
-    return _ask(request, queue, form, work, title=f"Pause {name}", said=said, button=f"Pause {name}")
+    return ask(request, queue, form, work, title=f"Pause {name}", said=said, button=f"Pause {name}")
 
 
 @login_required
@@ -82,7 +100,7 @@ def purge(request: HttpRequest, name: str) -> HttpResponse:
         said.append("What somebody holds at the moment stays.")
     if not is_exact:
         said.append(f"There are more than can be counted here: at most {say_count(MOST_PURGED)} go at a time.")
-    return _ask(
+    return ask(
         request,
         queue,
         form,
@@ -113,7 +131,7 @@ def cancel(request: HttpRequest, name: str) -> HttpResponse:
     late = _say_late(len(ids) - len(found))
     if not found:
         said = ["Nothing to cancel: choose messages that are ready, waiting or scheduled."]
-    return _ask(
+    return ask(
         request,
         queue,
         form,
@@ -143,7 +161,7 @@ def delete(request: HttpRequest, name: str) -> HttpResponse:
         "Whoever holds a lease loses it, and sends are refused from then on.",
     ]
     title = f"Delete {name}"
-    return _ask(request, queue, form, work, title=title, said=said, button=title, danger=True, back="queues")
+    return ask(request, queue, form, work, title=title, said=said, button=title, danger=True, back="queues")
 
 
 @login_required
@@ -202,25 +220,7 @@ def cancel_redrive(request: HttpRequest, name: str, job: int) -> HttpResponse:
         said = [f"Redrive {job} is {told['state']} already: {moved} looked at."]
     title = f"Cancel redrive {job}"
     button = title if told["state"] == "running" else ""
-    return _ask(request, queue, form, work, title=title, said=said, button=button)
-
-
-def _ask(
-    request: HttpRequest, queue: dict[str, Any], form: WhyForm, work: Callable[[], str], **page: Any
-) -> HttpResponse:
-    """Say what it would do, and do it once it is posted with a reason."""
-    refused = " ".join(form.complaints())
-    if form.is_valid() and page["button"]:
-        try:
-            said = work()
-        except MessagingError as error:
-            refused = str(error)
-        else:
-            if said:
-                messages.success(request, said)
-            back = page.get("back")
-            return redirect(back) if back else redirect("queue", queue["name"])
-    return render(request, "queues/ask.html", {"queue": queue, "form": form, "refused": refused, **page})
+    return ask(request, queue, form, work, title=title, said=said, button=button)
 
 
 def _plan_redrive(name: str, form: RedriveForm) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from queues import (
     letter_api,
     message_views,
     periodic_api,
+    periodic_views,
     queue_api,
     queue_views,
     reply_api,
@@ -25,6 +26,9 @@ pages = [
     path("queues/<name:name>/redrive/", queue_views.redrive, name="queue-redrive"),
     path("queues/<name:name>/redrives/<int:job>/cancel/", queue_views.cancel_redrive, name="queue-cancel-redrive"),
     path("queues/<name:name>/delete/", queue_views.delete, name="queue-delete"),
+    path("periodic/", periodic_views.periodic, name="periodic"),
+    path("periodic/<name:name>/pause/", periodic_views.pause, name="periodic-pause"),
+    path("periodic/<name:name>/resume/", periodic_views.resume, name="periodic-resume"),
 ]
 
 endpoints = [

@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from queues import listings, message_pictures, pictures, selectors
+from queues import listings, message_pictures, periodic_pictures, pictures, selectors
 from queues.errors import QueueNotFound
 from queues.forms import QueuesForm
 from queues.handlers import handled
@@ -15,6 +15,7 @@ from queues.queue_views import is_operator
 from queues.settings import read_settings
 
 MOST_ROWS = 100
+MOST_PERIODIC = 10  # on a queue's page
 
 
 @login_required
@@ -41,6 +42,7 @@ def queue(request: HttpRequest, name: str) -> HttpResponse:
         row = selectors.require_queue(name)
     except QueueNotFound as error:
         raise Http404(str(error)) from error
+    schedules, more_schedules = listings.list_periodic(queue=name, limit=MOST_PERIODIC)
     context = {
         "queue": pictures.draw_queue(described),
         "dead": pictures.draw_dead(described),
@@ -49,6 +51,8 @@ def queue(request: HttpRequest, name: str) -> HttpResponse:
         "redrives": message_pictures.draw_redrives(listings.list_redrives(name)),
         "outcomes": message_pictures.draw_outcomes(listings.list_outcomes(name), row.outcome_seconds),
         "keeps": row.outcome_seconds,
+        "periodic": [periodic_pictures.draw_row(schedule) for schedule in schedules],
+        "more_periodic": more_schedules is not None,
         "handler": message_pictures.draw_handler(handled.get(name)),
         "settings": message_pictures.draw_settings(read_settings(row)),
         "sources": list(row.sources.order_by("name").values_list("name", flat=True)[: pictures.MOST_SOURCES]),

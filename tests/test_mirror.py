@@ -35,6 +35,8 @@ OWN = {
         "message_views",
         "periodic",
         "periodic_api",
+        "periodic_pictures",
+        "periodic_views",
         "queue_views",
         "settings",
         "lookups",
