@@ -1,11 +1,12 @@
 """What pages draw of parked records. Pure: no query, no request. Where something leads, the template says."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from logs.models import ParkedRecord
+from logs.rows import Parked
 from mqsite.payloads import as_text, read_beginning, shown_headers
-from mqsite.words import say_count, say_counted, say_last_line, say_size, say_time
+from mqsite.words import say_count, say_counted, say_last_line, say_round_age, say_size, say_time
 
 MOST_NEWEST = 5  # on the group's own page
 EXCERPT_CHARACTERS = 120
@@ -18,6 +19,36 @@ Picture = dict[str, Any]
 def say_parked(count: int) -> str:
     """`3 records parked`"""
     return f"{say_counted(count, 'record')} parked"
+
+
+def find_problems(parked: Iterable[Parked]) -> list[dict[str, Any]]:
+    """One problem per group and topic: it waits for a person."""
+    return [_find_problem(each) for each in parked]
+
+
+def _find_problem(parked: Parked) -> dict[str, Any]:
+    is_one = parked.records == 1 and not parked.is_more
+    count = f"{say_count(parked.records)}{' or more' if parked.is_more else ''}"
+    records = f"{count} {'record' if is_one else 'records'}"
+    return {
+        "key": f"parked:{parked.group}:{parked.topic}",
+        "kind": "warn",
+        "rank": (2, -parked.records),
+        "title": f"{parked.group} has parked {records} of {parked.topic}",
+        "lead": f"The oldest at {say_time(parked.oldest_at)}, {say_round_age(parked.oldest_seconds)} ago.",
+        "text": _say_wait(parked, is_one),
+        "group": parked.group,
+        "topic": parked.topic,
+        "action": "See the record" if is_one else f"See the {records}",
+    }
+
+
+def _say_wait(parked: Parked, is_one: bool) -> str:
+    it, they = ("it", "It waits") if is_one else ("them", "They wait")
+    if parked.asked == parked.records:
+        return f"{they} for a worker to try {it} again."
+    asked = f" {say_count(parked.asked)} will be tried again." if parked.asked else ""
+    return f"{they} until someone retries or drops {it}.{asked}"
 
 
 def draw_newest(records: Sequence[dict[str, Any]], count: int) -> Picture:

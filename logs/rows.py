@@ -239,6 +239,18 @@ class Behind(NamedTuple):
     partition: int
 
 
+class Parked(NamedTuple):
+    """What a group has parked of a topic. `is_more`: it has more than were counted, maybe of this topic too."""
+
+    group: str
+    topic: str
+    records: int
+    asked: int  # that shall be tried again
+    oldest_at: datetime
+    oldest_seconds: float
+    is_more: bool
+
+
 class Inspected(NamedTuple):
     partition_id: int
     topic_id: int

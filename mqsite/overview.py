@@ -1,6 +1,8 @@
-"""The front page: who is behind, every topic's strips, every queue's lanes; first as HTML, then live."""
+"""The front page: who is behind or waits for a person, every topic's strips, every queue's lanes; first as HTML, then
+live."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
@@ -9,6 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
+import logs.parked_pictures
 import logs.pictures
 import logs.selectors
 import queues.pictures
@@ -97,7 +100,11 @@ def _find_problems(
     stuck = queues.pictures.find_problems(waiting, payload_free=payload_free)
     for problem in stuck:
         problem["href"] = reverse("queue", args=[problem["queue"]]) + ("#dead" if problem["kind"] == "bad" else "")
-    found = sorted([*late, *stuck], key=lambda p: p["rank"])
+    parked = logs.parked_pictures.find_problems(logs.selectors.summarise_parked())
+    for problem in parked:
+        topic = urlencode({"topic": problem["topic"]})
+        problem["href"] = f"{reverse('group-parked', args=[problem['group']])}?{topic}"
+    found = sorted([*late, *stuck, *parked], key=lambda p: p["rank"])
     if not workers["alive"] and (topics or waiting):
         found.insert(0, _say_no_worker())
     return found

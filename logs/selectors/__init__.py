@@ -37,6 +37,7 @@ from logs.selectors.parked import (
     page_parked,
     parked_record,
     parked_topics,
+    summarise_parked,
 )
 from logs.selectors.pauses import count_paused, find_pauses
 from logs.selectors.topics import (
@@ -110,4 +111,5 @@ __all__ = [
     "read_partition",
     "require_group",
     "require_topic",
+    "summarise_parked",
 ]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from django.db.models import BinaryField, Count, F, Func, IntegerField, QuerySet, Value
 from django.db.models.functions import Coalesce, Length
 
-from logs import rows
+from logs import rows, store
 from logs.models import ParkedRecord
 from logs.selectors.groups import require_group
 from mqsite.errors import Invalid
@@ -16,6 +16,8 @@ MAX_SHOWN_PARKED = 1_000
 MAX_COUNTED_PARKED = 10_001  # more than a group may have
 MAX_PAGE_BYTES = 4 * 1024 * 1024  # of keys, values and headers in one page
 MOST_LISTED = 25
+MOST_COUNTED = 1_000  # of each group, where all groups are looked at
+MOST_SUBJECTS = 100
 MOST_CHOSEN = 1_000
 SHOWN_BYTES = 2_000  # of a value on a page
 MAX_BIGINT = 2**63 - 1
@@ -85,6 +87,12 @@ def count_parked_each(groups: Iterable[str], *, using: str = "default") -> dict[
     """Of the groups with parked records: how many."""
     found = ParkedRecord.objects.using(using).filter(group__name__in=groups).order_by()
     return dict(found.values_list("group__name").annotate(Count("id")))
+
+
+def summarise_parked(*, using: str = "default") -> list[rows.Parked]:
+    """How much which group has parked of which topic and since when, the most first: of the oldest MOST_COUNTED of
+    each group."""
+    return store.parked(most=MOST_COUNTED, limit=MOST_SUBJECTS, using=using)
 
 
 def count_parked(group: str, *, using: str = "default") -> int:

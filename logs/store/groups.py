@@ -11,6 +11,7 @@ from logs.rows import (
     LagPoint,
     LiveMember,
     Moved,
+    Parked,
     Position,
     Resettable,
     Standing,
@@ -331,6 +332,11 @@ def lag_history(
 
 def behind(groups: Sequence[str], *, limit: int, using: str) -> list[Behind]:
     return [Behind(*row) for row in run("behind", using, groups=list(groups), limit=limit)]
+
+
+def parked(*, most: int, limit: int, using: str) -> list[Parked]:
+    """Of the oldest `most` of each group; the most records come first."""
+    return [Parked(*row) for row in run("parked", using, most=most, limit=limit)]
 
 
 def sweep_commits(*, limit: int, using: str) -> int:
