@@ -65,10 +65,15 @@ def say_time(moment: str | datetime) -> str:
     return f"{local:%a %H:%M}" if 0 < days < 7 else f"{local.day} {local:%b %H:%M}"
 
 
-def say_moment(moment: datetime) -> str:
-    """With the age, so that nobody has to compute it: `10:41:08, 58 s ago`, `10:42:46, in 40 s`."""
+def say_distance(moment: datetime) -> str:
+    """`58 s ago`, `in 40 s`"""
     seconds = (timezone.now() - moment).total_seconds()
-    return say_time(moment) + (f", {say_age(seconds)} ago" if seconds >= 0 else f", in {say_wait(-seconds)}")
+    return f"{say_age(seconds)} ago" if seconds >= 0 else f"in {say_wait(-seconds)}"
+
+
+def say_moment(moment: datetime) -> str:
+    """With the age, so that nobody has to compute it: `10:41:08, 58 s ago`."""
+    return f"{say_time(moment)}, {say_distance(moment)}"
 
 
 def say_size(size: int) -> str:

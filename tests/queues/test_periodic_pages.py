@@ -45,16 +45,18 @@ def test_one_is_shown_with_its_ticks_on_the_list_and_on_the_page_of_its_queue(an
     WorkerProcess.objects.create(name="here", handles=[f"periodic:nightly@{nightly.revision}"])
     for address in ("/periodic/", "/queues/bookings/"):
         page = listed(ann, address)
-        for said in ("0 3 * * *", "Europe/Berlin", "none yet", ", in ", "if at most 5 minutes late", "1 process"):
+        for said in ("0 3 * * *", "Europe/Berlin", "none yet", ">in ", "if at most 5 minutes late", "1 process"):
             assert said in page, f"{said} on {address}"
         assert ">runs</span>" in page
     PeriodicCommand.objects.update(next_tick=Now() - timedelta(seconds=100))
-    assert "2 minutes overdue" in listed(ann)
+    page = listed(ann)
+    assert "2 minutes overdue" in page
+    assert "its send is refused, or no worker looks" in page
     assert services.send_ticks() == 1
     (sent,) = Message.objects.all()
     page = listed(ann)
     assert f'href="/queues/bookings/messages/{sent.id}/"' in page
-    assert re.search(r"1 min \d+ s ago, sent ", page)
+    assert re.search(r">1 min \d+ s ago</span> <span class=\"sub nw\">sent ", page)
     WorkerProcess.objects.all().delete()
     assert "nobody sends it" in listed(ann)
 
