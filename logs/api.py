@@ -1,5 +1,7 @@
 """REST of topics and records: parse, call a service or selector, answer. Groups: `group_api.py`."""
 
+from typing import Any
+
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,7 +21,7 @@ from logs.serializers import (
     write_ends,
     write_record,
 )
-from mqsite.authentication import acting_boundary, acting_name
+from mqsite.authentication import acting_boundary, acting_name, may_read_errors
 from mqsite.boundaries import require_acting, require_owner
 from mqsite.fields import ReasonInput, read_time
 from mqsite.long_poll import answer_wait, place_to_wait
@@ -30,7 +32,7 @@ class TopicsView(APIView):
     """The topics, and a new one owned by the boundary that asks."""
 
     def get(self, request: Request) -> Response:
-        return Response({"topics": selectors.overview(limit=100)})
+        return Response({"topics": hide_errors(request, selectors.overview(limit=100))})
 
     def post(self, request: Request) -> Response:
         given = checked(TopicInput, request.data)
@@ -42,7 +44,8 @@ class TopicView(APIView):
     """One topic: its partitions, its configurations and where every group stands."""
 
     def get(self, request: Request, topic: str) -> Response:
-        return Response(selectors.describe_topic(topic))
+        (described,) = hide_errors(request, [selectors.describe_topic(topic)])
+        return Response(described)
 
     def patch(self, request: Request, topic: str) -> Response:
         """`{"configs": {name: value or null for its default}, "description", "partitions", "reason"}`, all or nothing.
@@ -51,7 +54,7 @@ class TopicView(APIView):
         """
         actor = _require_topic_owner(request, topic, "alters")
         warning = services.change_topic(topic, actor=actor, **checked(TopicChange, request.data))
-        described = selectors.describe_topic(topic)
+        (described,) = hide_errors(request, [selectors.describe_topic(topic)])
         return Response({**described, "warning": warning} if warning else described)
 
     def delete(self, request: Request, topic: str) -> Response:
@@ -151,6 +154,16 @@ def _publish(request: Request, topic: str, partition: int | None = None) -> Resp
     published = services.publish_many(topic, records, boundary=acting_boundary(request))
     offsets = [place._asdict() for place in published or []]
     return Response({"offsets": offsets}, status=status.HTTP_201_CREATED)
+
+
+def hide_errors(request: Request, topics: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The topics as described; why a group fails is null but for the group's owner and for staff."""
+    failing = [g for t in topics for p in t["partitions"] for g in p["groups"] if g["failing"]]
+    owners = selectors.find_owners({group["group"] for group in failing}) if failing else {}
+    for group in failing:
+        if not may_read_errors(request, owners.get(group["group"])):
+            group["failing"]["error"] = None
+    return topics
 
 
 def _require_topic_owner(request: Request, topic: str, verb: str) -> str:

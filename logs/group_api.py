@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from logs import selectors, services
+from logs.api import hide_errors
 from logs.errors import Fenced, GroupNotOwned, PartitionHeld
 from logs.group_serializers import (
     AcquireInput,
@@ -54,7 +55,9 @@ class GroupView(APIView):
     """One group: who reads, what is paused, its position and lag on every partition."""
 
     def get(self, request: Request, group: str) -> Response:
-        return Response(_describe(group))
+        described = _describe(group)
+        hide_errors(request, described["topics"])
+        return Response(described)
 
     def patch(self, request: Request, group: str) -> Response:
         """`{"auto_offset_reset", "reason"}`"""

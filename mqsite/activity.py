@@ -18,7 +18,7 @@ MAX_WORKING_ON = 100  # names that are told; a process has few threads
 _lock = threading.Lock()
 _working_on: Counter[str] = Counter()
 _by_second: dict[int, int] = {}
-_told: dict[str, Any] = {"handled": 0, "last_error": "", "failed_at": None}
+_told: dict[str, Any] = {"handled": 0, "last_error": "", "failed_for": "", "failed_at": None}
 
 
 @contextmanager
@@ -45,8 +45,10 @@ def note_handled(count: int) -> None:
         _by_second[second] = _by_second.get(second, 0) + count
 
 
-def note_failure(error: str) -> None:
+def note_failure(error: str, *, owner: str) -> None:
+    """`owner`: the boundary that the handler works for. The text may quote what it handled."""
     with _lock:
+        _told["failed_for"] = owner
         _told["last_error"] = end_of_text(error, MAX_ERROR_CHARACTERS)
         _told["failed_at"] = timezone.now()
 

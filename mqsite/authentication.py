@@ -53,6 +53,13 @@ def acting_boundary(request: Request) -> str | None:
     return None
 
 
+def may_read_errors(request: Request, owner: str | None) -> bool:
+    """Whether who asks may read why a handler of this boundary failed: the text may quote what it handled."""
+    if getattr(request.user, "is_staff", False) or getattr(request.user, "is_superuser", False):
+        return True
+    return owner is not None and acting_boundary(request) == owner
+
+
 def acting_name(request: Request) -> str:
     """How the audit names who asked."""
     return str(request.user)

@@ -97,6 +97,7 @@ class WorkerProcess(models.Model):
     handled = models.BigIntegerField(default=0)  # records and messages, since it started
     handled_last_minute = models.BigIntegerField(default=0)
     last_error = models.TextField(blank=True, default="")
+    failed_for = models.CharField(max_length=249, blank=True, default="")  # the boundary whose handler it was
     failed_at = models.DateTimeField(null=True)
 
     class Meta:

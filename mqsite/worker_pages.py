@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mqsite import selectors, worker_pictures, workers
+from mqsite.authentication import may_read_errors
 from mqsite.fields import NamedFields
 from mqsite.parsing import checked
 from mqsite.sockets import Hint, Sections, SnapshotSocket
@@ -75,10 +76,14 @@ class ProcessesInput(NamedFields):
 
 class WorkersView(APIView):
     """`?after=&limit=`: worker processes by name, alive or lately vanished; and what nobody alive handles although it
-    has a handler, as far as this application and the vanished know."""
+    has a handler, as far as this application and the vanished know. `last_error` is null but for the boundary whose
+    handler it was, and for staff."""
 
     def get(self, request: Request) -> Response:
         processes, following = workers.list_processes(**checked(ProcessesInput, request.query_params))
+        for process in processes:
+            if process["last_error"] and not may_read_errors(request, process["failed_for"]):
+                process["last_error"] = None
         missing = [h["name"] for h in selectors.list_handlers() if h["state"] == selectors.MISSING]
         return Response({"workers": processes, "next_after": following, "not_handled": missing})
 

@@ -143,6 +143,7 @@ def _tell(row: Any) -> dict[str, Any]:
         "handled": row.handled,
         "handled_last_minute": row.handled_last_minute,
         "last_error": row.last_error,
+        "failed_for": row.failed_for,
         "failed_at": row.failed_at,
     }
 

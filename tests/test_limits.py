@@ -160,7 +160,7 @@ def test_a_process_tells_what_it_works_on_how_much_it_did_and_what_failed_last(b
     assert after.handled == before + 2
     assert 2 <= after.handled_last_minute <= after.handled
     assert len(after.last_error) == activity.MAX_ERROR_CHARACTERS
-    assert after.failed_at is not None
+    assert (after.failed_at is not None, after.failed_for) == (True, "sales")
     workers.leave()
 
 

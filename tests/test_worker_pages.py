@@ -181,6 +181,21 @@ def test_over_rest_any_key_reads_them() -> None:
     assert get(APIClient(), "/api/workers/").status_code in (401, 403)
 
 
+def test_over_rest_an_error_is_told_to_the_boundary_whose_handler_failed_and_to_staff() -> None:
+    process(1, last_error="bookings message 7: Refused('Ann Smith')", failed_for="sales", failed_at="2026-01-05T10:00Z")
+    process(2, last_error="before it was known whose", failed_at="2026-01-05T10:00Z")
+    staff, person = APIClient(), APIClient()
+    staff.force_authenticate(User.objects.create_user("bob", is_staff=True))
+    person.force_authenticate(User.objects.create_user("eve"))
+    told = [
+        [each["last_error"] for each in get(asking, "/api/workers/").data["workers"]]
+        for asking in (client_of("sales"), staff, client_of("shop"), person)
+    ]
+    errors = ["bookings message 7: Refused('Ann Smith')", "before it was known whose"]
+    assert told == [[errors[0], None], errors, [None, None], [None, None]]
+    assert get(person, "/api/workers/").data["workers"][0]["failed_for"] == "sales"
+
+
 def test_the_admin_shows_them_and_leads_to_the_page(ann: Client) -> None:
     process(1, working_on=["bookings"], last_error=f"KeyError('{SCRIPT}')")
     page = opened(ann, reverse("admin:mqsite_workerprocess_changelist"))

@@ -95,7 +95,7 @@ def _at_most_once(assignment: Assignment, subscription: Subscription, chunk: lis
     if session.closed:
         connections[DEFAULT_DB_ALIAS].close()  # so that the next statement opens another
     for record in chunk:
-        _log_failure(assignment, record, ran.error, "and is not tried again")
+        _log_failure(subscription, record, ran.error, "and is not tried again")
         if subscription.on_failure == PARK:
             services.park(assignment, record, reason=Reason.FAILED, error=say_error(ran.error), attempts=1)
     return Delivered(len(chunk), goes_on)
@@ -119,13 +119,13 @@ def _fail(assignment: Assignment, subscription: Subscription, record: Record, er
     if verdict.is_last and subscription.on_failure == PARK:
         goes_on = _park(assignment, record, reason=name_reason(error, verdict), error=said, attempts=attempts)
         if goes_on is not None:
-            _log_failure(assignment, record, error, "and is parked")
+            _log_failure(subscription, record, error, "and is parked")
             return Delivered(1, goes_on)
         seconds = retry.max_seconds
         said = f"There is no room to park it: retry or drop some of what {assignment.group} has parked.\n{said}"
     elif verdict.is_last:  # for ever means for ever: who waits for a release that helps waits long, not in vain
         seconds = retry.max_seconds if retry.attempts is None else None
-    _log_failure(assignment, record, error, "blocked" if seconds is None else f"next try in {seconds:.0f} s")
+    _log_failure(subscription, record, error, "blocked" if seconds is None else f"next try in {seconds:.0f} s")
     services.record_failure(assignment, record.offset, error=said, retry_seconds=seconds)
     return Delivered(0, False)
 
@@ -145,6 +145,7 @@ def name_reason(error: Exception, verdict: Verdict) -> Reason:
     return Reason.PERMANENT if verdict.is_hopeless else Reason.ATTEMPTS
 
 
-def _log_failure(assignment: Assignment, record: Record, error: Exception, what: str) -> None:
-    activity.note_failure(f"{assignment.group} on {record.cause_id}: {error!r}")
-    logger.warning("%s failed on %s, %s: %s", assignment.group, record.cause_id, what, error)
+def _log_failure(subscription: Subscription, record: Record, error: Exception, what: str) -> None:
+    group = subscription.group
+    activity.note_failure(f"{group} on {record.cause_id}: {error!r}", owner=group.owner)
+    logger.warning("%s failed on %s, %s: %s", group, record.cause_id, what, error)

@@ -67,5 +67,6 @@ def _run(subscription: Subscription, record: Record) -> Ran:
     if ran.error is None:
         activity.note_handled(1)
     else:
-        activity.note_failure(f"{subscription.group} on {record.cause_id}: {ran.error!r}")
+        group = subscription.group
+        activity.note_failure(f"{group} on {record.cause_id}: {ran.error!r}", owner=group.owner)
     return ran

@@ -34,6 +34,12 @@ def require_group(name: str, *, using: str = "default") -> ConsumerGroup:
     return group
 
 
+def find_owners(groups: Collection[str], *, using: str = "default") -> dict[str, str]:
+    """Of each of the groups, the boundary that owns it."""
+    found = ConsumerGroup.objects.using(using).filter(name__in=groups)
+    return dict(found.values_list("name", "owner__name"))
+
+
 def find_group_partition(group: str, topic: str, partition: int, *, using: str = "default") -> GroupPartition | None:
     return (
         GroupPartition.objects.using(using)

@@ -77,6 +77,7 @@ class Migration(migrations.Migration):
                 ("handled", models.BigIntegerField(default=0)),
                 ("handled_last_minute", models.BigIntegerField(default=0)),
                 ("last_error", models.TextField(blank=True, default="")),
+                ("failed_for", models.CharField(blank=True, default="", max_length=249)),
                 ("failed_at", models.DateTimeField(null=True)),
             ],
             options={

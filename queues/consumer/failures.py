@@ -30,8 +30,8 @@ def judge(subject: Handled, message: Message, error: Exception) -> Fate:
     return Fate(False, verdict.seconds, retry.attempts)
 
 
-def note_failure(message: Message, error: Exception) -> None:
-    activity.note_failure(f"{message.queue} message {message.id}: {error!r}")
+def note_failure(subject: Handled, message: Message, error: Exception) -> None:
+    activity.note_failure(f"{message.queue} message {message.id}: {error!r}", owner=subject.queue.owner)
     logger.warning("%s failed on message %s, receive %s: %s", message.queue, message.id, message.receives, error)
 
 

@@ -88,7 +88,7 @@ def _handle_next(lease: Lease, subject: Handled, parts: deque[list[Message]], ha
 
 def _settle(lease: Lease, subject: Handled, message: Message, error: Exception) -> Sequence[int]:
     """The id if the lease was lost."""
-    note_failure(message, error)
+    note_failure(subject, message, error)
     fate = judge(subject, message, error)
     said, ids = say_error(error), [message.id]
     if fate.is_dead:

@@ -39,7 +39,7 @@ def drain_at_most_once(subject: Handled, halt: Stop) -> bool:
             activity.note_handled(len(messages))
             continue
         for message in messages:
-            note_failure(message, ran.error)
+            note_failure(subject, message, ran.error)
         if session.closed:
             connections[DEFAULT_DB_ALIAS].close()  # so that the next statement opens another
             raise ran.error
@@ -132,7 +132,7 @@ def _run_in_savepoint(subject: Handled, messages: list[Message], halt: Stop) -> 
 
 
 def _settle(subject: Handled, message: Message, error: Exception) -> None:
-    note_failure(message, error)
+    note_failure(subject, message, error)
     fate = judge(subject, message, error)
     if fate.is_dead:
         services.reject_taken(message, error=say_error(error))

@@ -115,7 +115,7 @@ def _visit_quietly(periodic: Periodic, using: str) -> int:
     except MessagingError as refusal:
         if _refused.get(periodic.name) != str(refusal):
             _refused[periodic.name] = str(refusal)
-            activity.note_failure(f"periodic {periodic}: {refusal}")
+            activity.note_failure(f"periodic {periodic}: {refusal}", owner=periodic.queue.owner)
             logger.warning("%s is due and cannot be sent, tried again at every look: %s", periodic, refusal)
         return 0
     if sent:

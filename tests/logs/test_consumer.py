@@ -14,6 +14,7 @@ from logs.handlers import Reads, subscribe, subscriptions
 from logs.models import GroupPartition
 from logs.rows import Record
 from logs.services import NewRecord
+from mqsite import activity
 from mqsite.errors import NotOwner
 from mqsite.handling import Handler
 from mqsite.models import AuditEntry
@@ -84,6 +85,7 @@ def test_a_failing_record_undoes_its_own_writes_only_and_blocks_its_partition(
     failing = state()["failing"]
     assert failing["offset"] == 7
     assert "KeyError: 'YV'" in failing["error"]
+    assert activity.tell()["failed_for"] == "billing"
     drain()
     assert state()["failing"]["attempts"] == 1, "tried again before its time"
 

@@ -55,6 +55,27 @@ def test_a_group_says_who_reads_and_what_is_paused(billing: APIClient) -> None:
     assert len(group.data["topics"][0]["partitions"]) == 4
 
 
+@rolled_back
+def test_why_a_group_fails_is_told_to_its_owner_and_to_staff(billing: APIClient) -> None:
+    held = services.acquire_partition("billing", "orders", 1, member="worker")
+    assert held
+    services.record_failure(held, 0, error="app.Refused: Ann Smith", retry_seconds=60)
+    bob = APIClient()
+    bob.force_authenticate(User.objects.create_user("bob", is_staff=True))
+    for asking, is_told in ((billing, True), (bob, True), (client_of("shop"), False)):
+        group = asking.get("/api/groups/billing/")
+        assert group.data["topics"][0]["partitions"][1]["groups"][0]["failing"] == {
+            "offset": 0,
+            "attempts": 1,
+            "error": "app.Refused: Ann Smith" if is_told else None,
+            "retry_in": pytest.approx(60, abs=5),
+        }
+        for answer in (group, asking.get("/api/topics/orders/"), asking.get("/api/topics/")):
+            assert ("Ann Smith" in answer.content.decode()) == is_told, answer.request["PATH_INFO"]
+    altered = patch(client_of("shop"), "topics/orders/", {"description": "of the shop"})
+    assert (altered.status_code, "Ann Smith" in altered.content.decode()) == (200, False)
+
+
 def test_where_a_group_begins_is_altered_with_a_reason(billing: APIClient) -> None:
     changed = patch(billing, GROUP, {"auto_offset_reset": "by_duration:PT1H", "reason": "old ones are stale"})
     assert (changed.status_code, changed.data["auto_offset_reset"]) == (200, "by_duration:PT1H")
