@@ -312,7 +312,7 @@ def _draw_partition(partition: Any, shown: dict[str, int], *, window: int, longe
 
 
 def _say_empty(end: int) -> str:
-    return "empty: retention removed every record" if end else "empty: nothing was published to this partition yet"
+    return "empty: retention removed every record" if end else "empty: nothing was published yet"
 
 
 def _draw_mark(partition: Any, position: Any, *, n: int, line: int, low: int, x: float) -> Picture:

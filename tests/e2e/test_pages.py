@@ -58,7 +58,7 @@ q.reject(lease.token, [m.id for m in lease.messages], queue="mail", error="secre
 """
 PAGES = (
     *("/", "/topics/", "/topics/orders/", "/topics/orders/?window=whole"),
-    *("/groups/", "/groups/billing/", "/queues/", "/queues/mail/"),
+    *("/groups/", "/groups/billing/", "/queues/", "/queues/mail/", "/periodic/"),
 )
 NOTE_WHERE_BRIEF_IS = """() => {
   window.seen = [];
@@ -238,6 +238,15 @@ def test_no_page_overflows_violates_the_csp_or_logs_an_error(
         wide = wait_until(lambda: page.evaluate("document.documentElement.scrollWidth"))
         assert wide <= width, f"{address} is {wide} px wide"
     assert complaints == []
+
+
+def test_what_an_empty_partition_says_stays_on_its_strip(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 844})  # two columns, as narrow as they get
+    note = page.locator('[data-part="topic:orders"] [data-p="1"] .s-note').bounding_box()
+    strip = page.locator('[data-part="topic:orders"] [data-p="1"] .strip').bounding_box()
+    assert note
+    assert strip
+    assert note["x"] + note["width"] <= strip["x"] + strip["width"]
 
 
 def test_without_script_the_overview_shows_the_same_places(house: House, browser: Browser, page: Page) -> None:

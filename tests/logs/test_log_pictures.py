@@ -76,7 +76,7 @@ def test_the_window_fits_the_worst_lag_and_does_not_jump() -> None:
 
 def test_an_empty_partition_says_so() -> None:
     drawn = pictures.draw_topic(topic(partition(None, end=0)))
-    assert drawn["partitions"][0]["empty_text"] == "empty: nothing was published to this partition yet"
+    assert drawn["partitions"][0]["empty_text"] == "empty: nothing was published yet"
 
 
 def test_a_partition_that_stands_still_is_the_first_problem_and_names_the_record() -> None:
