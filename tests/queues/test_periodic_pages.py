@@ -37,7 +37,7 @@ def listed(client: Client, address: str = "/periodic/", **asked: Any) -> str:
 def test_without_any_the_page_says_how_to_declare_one(ann: Client) -> None:
     page = listed(ann)
     assert "No periodic command yet" in page
-    assert 'Periodic("nightly-close", BOOKINGS, "0 3 * * *"' in page
+    assert '"nightly-close", BOOKINGS, "0 3 * * *"' in page
     assert 'id="periodic"' not in listed(ann, "/queues/bookings/")
 
 
