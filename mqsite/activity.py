@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
@@ -19,6 +19,35 @@ _lock = threading.Lock()
 _working_on: Counter[str] = Counter()
 _by_second: dict[int, int] = {}
 _told: dict[str, Any] = {"handled": 0, "last_error": "", "failed_for": "", "failed_at": None}
+
+
+class Failure(NamedTuple):
+    """A record or message that a handler failed on, and the error."""
+
+    item: Any
+    error: Exception
+
+
+class Watch:
+    """What was handled, and each failure, since it began."""
+
+    def __init__(self) -> None:
+        self.handled = 0
+        self.failures: list[Failure] = []
+
+
+_watches: list[Watch] = []
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """For tests: what the loops do inside, as it happens."""
+    watch = Watch()
+    _watches.append(watch)
+    try:
+        yield watch
+    finally:
+        _watches.remove(watch)
 
 
 @contextmanager
@@ -43,14 +72,19 @@ def note_handled(count: int) -> None:
         if second not in _by_second:
             _forget(second)
         _by_second[second] = _by_second.get(second, 0) + count
+    for watch in _watches:
+        watch.handled += count
 
 
-def note_failure(error: str, *, owner: str) -> None:
-    """`owner`: the boundary that the handler works for. The text may quote what it handled."""
+def note_failure(said: str, failure: Failure | None = None, *, owner: str) -> None:
+    """`failure`: of a handler. `owner`: the boundary that it works for. What is said may quote what it handled."""
     with _lock:
         _told["failed_for"] = owner
-        _told["last_error"] = end_of_text(error, MAX_ERROR_CHARACTERS)
+        _told["last_error"] = end_of_text(said, MAX_ERROR_CHARACTERS)
         _told["failed_at"] = timezone.now()
+    if failure is not None:
+        for watch in _watches:
+            watch.failures.append(failure)
 
 
 def tell() -> dict[str, Any]:

@@ -7,10 +7,17 @@ from typing import Any
 from django.db import connections
 from django.dispatch import Signal
 
+Listener = Callable[[Signal, str, dict[str, Any]], object]
+
+#: Of tests, whose transaction may never commit: told at once, with the alias and the facts, in the transaction.
+listeners: list[Listener] = []
+
 
 def announce(signal: Signal, *, using: str, **facts: Any) -> None:
     """Send the signal when the transaction commits; at once where there is none. A receiver cannot fail us."""
     after_commit(partial(signal.send_robust, sender=None, **facts), using=using)
+    for listener in listeners:
+        listener(signal, using, facts)
 
 
 def after_commit(work: Callable[[], object], *, using: str) -> None:

@@ -2,17 +2,35 @@
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from django.db import connections
 
+from mqsite.sql import fetch_all
+
 _local = threading.local()
+_is_within = False
+
+
+@contextmanager
+def within() -> Iterator[None]:
+    """For tests that run in one transaction: it is not left, as another connection would not see what it wrote, and
+    what that one commits would outlive the test."""
+    global _is_within
+    before, _is_within = _is_within, True
+    try:
+        yield
+    finally:
+        _is_within = before
 
 
 def execute(using: str, text: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Run one statement, committed when this returns; its rows. A lost connection is replaced once."""
+    if _is_within:
+        return fetch_all(using, text, params)
     try:
         return _execute(using, text, params)
     except psycopg.OperationalError:

@@ -7,7 +7,8 @@ at once; consumers then find their work by sweeping.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -30,6 +31,7 @@ AWAY_SECONDS = 2.0  # after a failure, do not try again for that long
 MOST_MESSAGES = MOST_DETAILS
 
 _away_until = 0.0
+_is_muted = False
 
 
 class Hint(Protocol):
@@ -55,13 +57,25 @@ def connect(answer_seconds: float) -> "redis.Redis":
 
 def push_live(half: str, name: str, event: str, *, count: int, messages: Sequence[dict[str, Any]] = ()) -> None:
     """Tell the open pages soon that something moved. They ask the database what."""
-    if get_channel_layer() is not None:
+    if not _is_muted and get_channel_layer() is not None:
         _to_pages.put(Live(half, name, event), count=count, details=messages)
 
 
 def give(hint: Hint) -> None:
     """Send a hint to a worker, at once if not many came before."""
-    _to_workers.put(hint)
+    if not _is_muted:
+        _to_workers.put(hint)
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """For tests, which wake no worker and need no server: hints are dropped."""
+    global _is_muted
+    before, _is_muted = _is_muted, True
+    try:
+        yield
+    finally:
+        _is_muted = before
 
 
 def flush(seconds: float = EXIT_SECONDS) -> bool:

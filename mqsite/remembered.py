@@ -1,7 +1,7 @@
 """What a process remembers of rows that seldom change. Nothing of it is trusted: statements refuse what is stale."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mqsite.errors import DiskFull, MessagingError, ReadCommittedRequired
 
@@ -12,9 +12,21 @@ T = TypeVar("T")
 MAX_REMEMBERED = 50_000
 MAX_LOOKS = 10  # at what is altered all the time
 
+_all: list["Remembered[Any, Any]"] = []
+
+
+def forget_all() -> None:
+    """For tests, which take back the rows that all of this is about."""
+    for remembered in _all:
+        remembered.clear()
+
 
 class Remembered(dict[K, V]):
     """Bounded: when it is full it begins anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _all.append(self)
 
     def remember(self, key: K, value: V) -> None:
         if len(self) >= MAX_REMEMBERED:

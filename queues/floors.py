@@ -99,10 +99,11 @@ def _add(ranges: rows.Ranges, low: int, high: int, floor: int) -> None:
         ranges.floors.append(floor)
 
 
-def _forget() -> None:
+def forget() -> None:
+    """All of it."""
     global _lock
     _lock = threading.Lock()
     _known.clear()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=forget)

@@ -102,6 +102,11 @@ def tell_redrive(row: Redrive) -> dict[str, Any]:
     }
 
 
+def find_messages(queue: str, ids: Sequence[int], *, using: str = "default") -> list[rows.Message]:
+    """Those of the ids that stand in the queue, in the order of the ids; their receives stay as they are."""
+    return sorted(store.peek(queue, ids, using=using), key=lambda message: message.id)
+
+
 class Sought(TypedDict, total=False):
     """What `search` looks for, and how far. The defaults are those of `search_ids`."""
 

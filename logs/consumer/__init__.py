@@ -50,7 +50,7 @@ def drain(group: str, topic: str, partition: int, *, stop: Stop) -> bool:
 
     while not halt():
         with limits.slot(subscription.limit_name, subscription.options.concurrency) as is_free:
-            if not is_free or not _hold_and_read(subscription, partition, halt):
+            if not is_free or not hold_and_read(subscription, partition, halt):
                 return False
     return not subscription.options.is_limited
 
@@ -70,6 +70,23 @@ def drain_behind(only: Collection[Reads] | None, *, stop: Stop) -> int:
             break
         _drain_quietly(item, stop)
     return len(found) + _retry_parked(groups, only, stop)
+
+
+def hold_and_read(subscription: Subscription, partition: int, halt: Stop) -> bool:
+    """False when nothing is unread, or this member should let others go on."""
+    assignment = _hold(subscription, partition)
+    if assignment is None:
+        return False
+    _read.add(assignment.group_partition_id)
+    try:
+        with activity.working_on(f"{subscription.topic}-{partition} for {subscription.group}"):
+            return _read_on(assignment, subscription, halt)
+    except Fenced as fenced:
+        logger.info("%s", fenced)
+        return True
+    finally:
+        _read.discard(assignment.group_partition_id)
+        services.release_partition(assignment)
 
 
 def renew_partitions() -> int:
@@ -98,7 +115,7 @@ def _retry_parked(groups: list[str], only: Collection[Reads] | None, stop: Stop)
             _leave_alone(Reads(group, topic))
             continue
         try:
-            _require_own(subscription)
+            require_own(subscription)
             with limits.slot(subscription.limit_name, subscription.options.concurrency) as is_free:
                 tried += retry_asked(subscription, stop) if is_free else 0
         except MessagingError as refusal:
@@ -106,7 +123,8 @@ def _retry_parked(groups: list[str], only: Collection[Reads] | None, stop: Stop)
     return tried
 
 
-def _require_own(subscription: Subscription) -> None:
+def require_own(subscription: Subscription) -> None:
+    """Refuse to read as another boundary than the group's owner."""
     group = subscription.group
     require_owner(selectors.require_group(group.name).owner.name, group.owner, verb="reads as", name=group.name)
 
@@ -115,23 +133,6 @@ def _leave_alone(reads: Reads) -> None:
     if reads not in _left_alone:
         _left_alone.add(reads)
         logger.warning("No handler here reads %s for %s; left to other workers.", reads.topic, reads.group)
-
-
-def _hold_and_read(subscription: Subscription, partition: int, halt: Stop) -> bool:
-    """False when nothing is unread, or this member should let others go on."""
-    assignment = _hold(subscription, partition)
-    if assignment is None:
-        return False
-    _read.add(assignment.group_partition_id)
-    try:
-        with activity.working_on(f"{subscription.topic}-{partition} for {subscription.group}"):
-            return _read_on(assignment, subscription, halt)
-    except Fenced as fenced:
-        logger.info("%s", fenced)
-        return True
-    finally:
-        _read.discard(assignment.group_partition_id)
-        services.release_partition(assignment)
 
 
 def _hold(subscription: Subscription, partition: int) -> Assignment | None:

@@ -147,5 +147,6 @@ def name_reason(error: Exception, verdict: Verdict) -> Reason:
 
 def _log_failure(subscription: Subscription, record: Record, error: Exception, what: str) -> None:
     group = subscription.group
-    activity.note_failure(f"{group} on {record.cause_id}: {error!r}", owner=group.owner)
+    said = f"{group} on {record.cause_id}: {error!r}"
+    activity.note_failure(said, activity.Failure(record, error), owner=group.owner)
     logger.warning("%s failed on %s, %s: %s", group, record.cause_id, what, error)

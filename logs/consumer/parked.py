@@ -68,5 +68,6 @@ def _run(subscription: Subscription, record: Record) -> Ran:
         activity.note_handled(1)
     else:
         group = subscription.group
-        activity.note_failure(f"{group} on {record.cause_id}: {ran.error!r}", owner=group.owner)
+        said = f"{group} on {record.cause_id}: {ran.error!r}"
+        activity.note_failure(said, activity.Failure(record, ran.error), owner=group.owner)
     return ran

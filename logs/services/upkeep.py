@@ -3,16 +3,18 @@
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.db.models.functions import Now
 
 from logs import rows, selectors, store
 from logs.declarations import Group
 from logs.declarations import groups as declared_groups
 from logs.declarations import topics as declared_topics
 from logs.errors import LockWaitTooLong
-from logs.models import ConsumerGroup, Topic
+from logs.models import ConsumerGroup, GroupPartition, Topic
 from logs.services.compaction import compact_topics
 from logs.services.groups import create_group, subscribe_group
 from logs.services.history import sample_lag, thin_history
@@ -25,6 +27,7 @@ UPKEEP_SECONDS = 8.0  # of one run
 PAGE_PARTITIONS = 2_000
 EXPIRED_BATCH = 10_000
 SWEEP_BATCH = 10_000
+BLOCKED_YEAR = 9999  # of the next try of what waits until somebody says so
 # A topic leaves the shared segment past this, and goes on to the next of its own past a quarter of what it keeps.
 SHARED_RECORDS = 250_000
 SEGMENT_RECORDS = 1_000_000
@@ -124,6 +127,16 @@ def sweep_commits(*, limit: int = SWEEP_BATCH, using: str = "default") -> int:
 def assign_published(*, using: str = "default") -> None:
     """For tests that run inside a transaction: what it published becomes readable in it now."""
     store.assign_now(using=using)
+
+
+def hurry_retries(may_try: Callable[[str, str, int], bool], *, using: str = "default") -> None:
+    """For tests: what waits for another try may be tried now, if `may_try` says so to the group, the topic and the
+    attempts so far. What is blocked stays so."""
+    waiting = GroupPartition.objects.using(using).filter(retry_at__year__lt=BLOCKED_YEAR)
+    found = waiting.values_list("id", "group__name", "partition__topic__name", "attempts")
+    ids = [id_ for id_, group, topic, attempts in found if may_try(group, topic, attempts)]
+    if ids:
+        waiting.filter(id__in=ids).update(retry_at=Now())
 
 
 def create_declared(*, using: str = "default") -> list[str]:

@@ -11,7 +11,7 @@ from mqsite.errors import MessagingError
 from mqsite.handling import AT_LEAST_ONCE, AT_MOST_ONCE, TRANSACTION, Stop
 from queues import selectors, services
 from queues.consumer import leases, transactions
-from queues.handlers import handled
+from queues.handlers import Handled, handled
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,12 @@ def drain(queue: str, *, stop: Stop) -> bool:
         return stop() or time.monotonic() > deadline
 
     with limits.slot(subject.limit_name, subject.options.concurrency) as is_free, activity.working_on(queue):
-        return is_free and _WAYS[subject.options.delivery](subject, halt)
+        return is_free and handle_ready(subject, halt)
+
+
+def handle_ready(subject: Handled, halt: Stop) -> bool:
+    """Handle what is ready, as the handler's delivery has it; whether it was halted before the end."""
+    return _WAYS[subject.options.delivery](subject, halt)
 
 
 def sweep(*, stop: Stop) -> int:

@@ -31,7 +31,8 @@ def judge(subject: Handled, message: Message, error: Exception) -> Fate:
 
 
 def note_failure(subject: Handled, message: Message, error: Exception) -> None:
-    activity.note_failure(f"{message.queue} message {message.id}: {error!r}", owner=subject.queue.owner)
+    said = f"{message.queue} message {message.id}: {error!r}"
+    activity.note_failure(said, activity.Failure(message, error), owner=subject.queue.owner)
     logger.warning("%s failed on message %s, receive %s: %s", message.queue, message.id, message.receives, error)
 
 

@@ -15,6 +15,7 @@ from mqsite import tracing
 from mqsite.announce import announce
 from mqsite.errors import Invalid, PayloadTooLarge
 from mqsite.payloads import JSON, Headers, dump_json, encode, encode_headers, encode_text
+from mqsite.remembered import Remembered
 from mqsite.sql import in_transaction
 from queues import memory, rows, signals, store
 from queues.declarations import Queue
@@ -32,7 +33,7 @@ LEAST_ROOM = 1_000  # with less left it is counted at every send
 ROOM_SHARE = 32  # a process takes no more than this part of what is left without counting
 
 # How many messages this process may send to a queue before it counts again, and until when.
-_rooms: dict[tuple[str, int], tuple[int, float]] = {}
+_rooms: Remembered[tuple[str, int], tuple[int, float]] = Remembered()
 
 
 class NewMessage(NamedTuple):
@@ -218,7 +219,7 @@ def _take_room(located: rows.Located, max_length: int, count: int, using: str) -
         left = max_length - _measure(located, max_length, using)
         room, until = left // ROOM_SHARE if left > LEAST_ROOM else 0, time.monotonic() + ROOM_SECONDS
     enough = count <= room
-    _rooms[using, located.queue_id] = (room - count if enough else room, until)
+    _rooms.remember((using, located.queue_id), (room - count if enough else room, until))
     return enough
 
 

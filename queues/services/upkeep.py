@@ -1,13 +1,15 @@
 """What is declared comes into being; what expired or is due moves on."""
 
 import logging
+from collections.abc import Collection
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.db.models.functions import Now
 
 from queues import store
 from queues.declarations import queues as declared_queues
-from queues.models import Queue
+from queues.models import Message, Queue
 from queues.services.deadletters import work_redrives
 from queues.services.moves import announce_moved
 from queues.services.periodic import retire_periodic, send_ticks
@@ -58,6 +60,14 @@ def promote(*, limit: int = 1_000, using: str = "default") -> int:
 def place_sent(*, using: str = "default") -> None:
     """For tests that run inside a transaction: what it sent can be received in it now, and keys go on."""
     store.place_now(using=using)
+
+
+def hurry_retries(queues: Collection[str], *, with_scheduled: bool = False, using: str = "default") -> None:
+    """For tests: what came back to these queues after a failure is ready now, without its delay; `with_scheduled`: and
+    what was sent for later."""
+    waiting = Message.objects.using(using).filter(state=Message.State.SCHEDULED, queue__name__in=queues)
+    (waiting if with_scheduled else waiting.filter(receives__gt=0)).update(due_at=Now())
+    promote(using=using)
 
 
 def forget_dedup(*, limit: int = FORGET_BATCH, using: str = "default") -> int:
