@@ -1,8 +1,24 @@
-"""For customers' tests: pytest fixtures. `pytest_plugins = ["mqsite.testing"]` in conftest.py brings them in."""
+"""For customers' tests: pytest fixtures. `pytest_plugins = ["mqsite.testing"]` in conftest.py brings them in.
 
-from collections.abc import Callable
+Django is imported late: pytest loads plugins before it is set up. For unittest: `mqsite.testcase`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from mqsite.testcase import Messages
+
+
+@pytest.fixture
+def mq(db: None) -> "Iterator[Messages]":
+    """What the test publishes and sends, and `mq.run()` to call its handlers: see `mqsite.testcase.Messages`."""
+    from mqsite.testcase import collect_messages
+
+    with collect_messages() as messages:
+        yield messages
 
 
 @pytest.fixture
