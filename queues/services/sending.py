@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from itertools import compress, repeat
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import transaction
 
@@ -32,8 +33,8 @@ ROOM_SECONDS = 1.0  # how long a count of a queue's length is good for
 LEAST_ROOM = 1_000  # with less left it is counted at every send
 ROOM_SHARE = 32  # a process takes no more than this part of what is left without counting
 
-# How many messages this process may send to a queue before it counts again, and until when.
-_rooms: Remembered[tuple[str, int], tuple[int, float]] = Remembered()
+# How many messages this process may send to a queue, as it is in one revision, before it counts again, and until when.
+_rooms: Remembered[tuple[str, UUID], tuple[int, float]] = Remembered()
 
 
 class NewMessage(NamedTuple):
@@ -214,12 +215,12 @@ def _require_orderable(name: str, batch: rows.Batch) -> None:
 
 def _take_room(located: rows.Located, max_length: int, count: int, using: str) -> bool:
     """Whether there is so much room that nobody need count. Each process may use a part of it for a second."""
-    room, until = _rooms.get((using, located.queue_id), (0, 0.0))
+    room, until = _rooms.get((using, located.revision), (0, 0.0))
     if time.monotonic() > until or 0 < room < count:
         left = max_length - _measure(located, max_length, using)
         room, until = left // ROOM_SHARE if left > LEAST_ROOM else 0, time.monotonic() + ROOM_SECONDS
     enough = count <= room
-    _rooms.remember((using, located.queue_id), (room - count if enough else room, until))
+    _rooms.remember((using, located.revision), (room - count if enough else room, until))
     return enough
 
 

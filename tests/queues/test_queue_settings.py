@@ -93,6 +93,14 @@ def test_a_paused_queue_is_not_received_from_until_it_resumes(bookings: Queue, r
     assert set(AuditEntry.objects.values_list("action", "actor")) == {("pause queue", "ann"), ("resume queue", "bob")}
 
 
+def test_a_lower_limit_is_minded_although_there_was_much_room_a_moment_ago(bookings: Queue) -> None:
+    services.alter_queue("bookings", max_length=1_000_000, actor="ann")
+    services.send(bookings, 0)
+    services.alter_queue("bookings", max_length=2, actor="ann")
+    with pytest.raises(QueueFull):
+        services.send_many(bookings, [NewMessage(n) for n in range(2)])
+
+
 def test_dead_letters_go_to_the_dead_letter_queue_and_are_received_there(bookings: Queue, receive: Receive) -> None:
     services.create_queue("lost", owner="sales", max_receives=1)
     services.alter_queue("bookings", dead_letter_queue="lost", actor="ann")
