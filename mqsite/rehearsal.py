@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial, wraps
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import connection
@@ -37,6 +37,11 @@ class NeverEnds(MessagingError):
     each other busy? If so much is meant, allow it: run(most=...)."""
 
     code = "never_ends"
+
+
+class Savepoint(NamedTuple):
+    name: str
+    callbacks: int  # that waited for the COMMIT before it
 
 
 class Rehearsal:
@@ -147,16 +152,17 @@ def _guard(handler: Handler) -> Handler:
     return call
 
 
-def _begin_savepoint() -> str | None:
+def _begin_savepoint() -> Savepoint | None:
     """None: not in a transaction. Not by atomic(): a handler may ask for one that is durable."""
-    savepoint: str | None = connection.savepoint()
-    return savepoint
+    name: str | None = connection.savepoint()
+    return None if name is None else Savepoint(name, len(connection.run_on_commit))
 
 
-def _end_savepoint(savepoint: str | None) -> None:
+def _end_savepoint(savepoint: Savepoint | None) -> None:
     if savepoint is None:
         return
     if connection.needs_rollback or connection.connection.info.transaction_status == TransactionStatus.INERROR:
         connection.needs_rollback = False
-        connection.savepoint_rollback(savepoint)
-    connection.savepoint_commit(savepoint)
+        connection.savepoint_rollback(savepoint.name)
+        del connection.run_on_commit[savepoint.callbacks :]
+    connection.savepoint_commit(savepoint.name)
