@@ -13,6 +13,7 @@ from logs.selectors import bounds
 from logs.services import Published, assign_published, fetch
 from logs.services.publishing import MAX_BATCH_BYTES
 from logs.services.reading import MAX_FETCH_RECORDS
+from mqsite.sql import has_table
 from queues import signals as queue_signals
 from queues.rows import Message
 from queues.selectors import find_messages
@@ -57,7 +58,7 @@ class Recording:
     """
 
     def __init__(self) -> None:
-        self._enclosed = {alias for alias in connections if connections[alias].in_atomic_block}
+        self._enclosed = {alias for alias in connections if connections[alias].in_atomic_block and _is_ours(alias)}
         self._records: list[Heard] = []
         self._messages: list[Heard] = []
         self._known: set[tuple[str, str, int, int]] = set()
@@ -133,6 +134,11 @@ class Recording:
             look()
         else:
             transaction.on_commit(look, using=using)
+
+
+def _is_ours(alias: str) -> bool:
+    """A project may have other databases, also of other kinds."""
+    return connections[alias].vendor == "postgresql" and has_table(alias, "logs_staged")
 
 
 def _list_standing(heard: list[Heard], name: str) -> list[Any]:

@@ -17,11 +17,12 @@ from logs.declarations import Group, groups
 from logs.handlers import subscribe
 from logs.services import NewRecord, publish, publish_many, reset_offsets
 from mqsite import activity, announce, hints
-from mqsite.testcase import Messages, MessagesMixin
+from mqsite.models import Boundary
+from mqsite.testcase import Messages, MessagesMixin, collect_messages
 from queues.declarations import Queue
 from queues.errors import QuotaExceeded
 from queues.handlers import handle
-from queues.models import Handling
+from queues.models import Handling, Quota
 from queues.rows import Message
 from queues.services import NewMessage, find_reply, request, send, send_many, set_quota
 from tests.shop import Shop, both, committed, deliveries, in_test_transaction, open_shop
@@ -65,6 +66,16 @@ class FlightsTest(MessagesMixin, TestCase):
             self.mq.run()
         hints.flush()
         assert hints.client().keys(f"{settings.MQSITE_PREFIX}:nudge:*") == []
+
+
+class BeforeTheTest(MessagesMixin, TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        record_departures(list(read_departures(1))[:3])
+
+    def test_what_stood_there_before_is_not_listed_but_handled(self) -> None:
+        assert self.mq.published(FLIGHTS) == []
+        assert self.mq.run() == 6
 
 
 # What was published and sent
@@ -238,6 +249,15 @@ def test_a_group_that_reads_the_latest_gets_what_this_test_publishes(shop: Shop,
     mq.run()
     publish(shop.orders, "a")
     assert mq.run() == 1
+
+
+@in_test_transaction
+def test_what_was_remembered_before_does_not_count(shop: Shop) -> None:
+    send(shop.parcels, "a", sender="web")  # it has no quota, and for 5 seconds nobody looks again
+    with collect_messages():
+        Quota.objects.create(boundary=Boundary.objects.create(name="web"), max_messages=1)
+        with pytest.raises(QuotaExceeded):
+            send(shop.parcels, "b", sender="web")
 
 
 def test_it_listens_only_while_its_test_runs(db: None) -> None:
