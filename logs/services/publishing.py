@@ -125,12 +125,12 @@ def _publish(
         grouped, _ = _group(located, columns, numbers, touched)
         if not store.stage(grouped, topic_id=located.topic_id, revision=located.revision, using=using):
             raise TopicAltered
-        _announce(topic, touched, len(batch), numbers=numbers, using=using)
+        _announce(topic, touched, len(batch), {"numbers": numbers}, using=using)
         return None
     published = _append(located, columns, numbers, touched, using=using)
     known = sum(place.duplicate for place in published) if _is_filled(columns.ids) else 0
     if known < len(batch):
-        _announce(topic, touched, len(batch) - known, places=published, using=using)
+        _announce(topic, touched, len(batch) - known, {"places": published}, using=using)
     return published
 
 
@@ -306,6 +306,7 @@ def _append(
     return published
 
 
-def _announce(topic: str, partitions: list[int], count: int, *, using: str, **each: Any) -> None:
+def _announce(topic: str, partitions: list[int], count: int, each: dict[str, Any], *, using: str) -> None:
     """`each`: of each record, in the caller's order, its place, or in a transaction its partition."""
-    announce(signals.records_published, topic=topic, partitions=partitions, count=count, using=using, **each)
+    facts = {"topic": topic, "partitions": partitions, "count": count}
+    announce(signals.records_published, using=using, details=each, **facts)
