@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial, wraps
 from typing import Any, NamedTuple, TypeVar
@@ -16,8 +17,8 @@ import queues.consumer
 import queues.services
 from logs import selectors as log_selectors
 from logs.consumer.parked import retry_asked
+from logs.errors import GroupNotFound
 from logs.handlers import Reads, Subscription, subscriptions
-from logs.models import GroupPartition
 from mqsite.activity import Watch
 from mqsite.errors import MessagingError
 from mqsite.handling import TRANSACTION, Handler, name_of
@@ -101,10 +102,10 @@ def say_left() -> list[str]:
     """A clause for each topic and queue with something to do for a handler here."""
     left = []
     for each in subscriptions:
-        name, topic = each.group.name, each.topic
-        found = GroupPartition.objects.filter(group__name=name, partition__topic__name=topic)
-        numbers = found.order_by("partition__number").values_list("partition__number", flat=True)
-        if unread := [number for number in numbers if log_selectors.has_unread(name, topic, number)]:
+        name, topic, rows = each.group.name, each.topic, []
+        with suppress(GroupNotFound):
+            rows = [row for row in log_selectors.choose_partitions(name) if row.topic == topic]
+        if unread := [row.number for row in rows if row.log_end > max(row.committed or 0, row.log_start)]:
             left.append(f"{name_of(each.handler)} has not read {topic} to the end, partitions {unread}")
     standing = Message.objects.exclude(state__in=(Message.State.DEAD, Message.State.STAGED))
     for subject in handled:
