@@ -28,7 +28,7 @@ def within() -> Iterator[None]:
 
 
 def execute(using: str, text: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Run one statement, committed when this returns; its rows. A lost connection is replaced once."""
+    """Run one of few statements, committed when this returns; its rows. A lost connection is replaced once."""
     if _is_within:
         return fetch_all(using, text, params)
     try:
@@ -52,7 +52,7 @@ def _execute(using: str, text: str, params: Mapping[str, Any]) -> list[tuple[Any
         wrapper = connections[using]
         connection = held[using] = wrapper.get_new_connection(wrapper.get_connection_params())
         connection.autocommit = True
-    cursor = psycopg.Cursor(connection).execute(text.encode(), params, binary=True)
+    cursor = psycopg.Cursor(connection).execute(text.encode(), params, binary=True, prepare=True)
     return cursor.fetchall() if cursor.description else []
 
 

@@ -11,8 +11,10 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from queues import rows, store
+from queues.errors import QueueAltered
 
 LEAST, MOST = -32_768, 32_767  # of a priority
 BOTTOM = -1
@@ -75,11 +77,14 @@ def is_rescan_due(queue_id: int, *, using: str) -> bool:
     return known is None or time.monotonic() >= known.rescan_at
 
 
-def rescan(queue_id: int, *, using: str) -> bool:
-    """Look from the bottom; whether anything is ready."""
+def rescan(queue_id: int, *, revision: UUID | None = None, using: str) -> bool:
+    """Look from the bottom; whether anything is ready. QueueAltered: it is not of that revision any more."""
     since = read(queue_id, using=using)
     started = time.monotonic()
-    last, heads = store.heads(queue_id, using=using)
+    found = store.heads(queue_id, revision=revision, using=using)
+    if found is None:
+        raise QueueAltered
+    last, heads = found
     took = time.monotonic() - started
     with _lock:
         known = _known.setdefault((using, queue_id), _Known())

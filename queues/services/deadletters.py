@@ -159,7 +159,7 @@ def start_redrive(
         raise Invalid(reason=f"rate_per_second is {rate_per_second!r}; allowed are 0.01 to {MOST_RATE:,}, or None.")
     with transaction.atomic(using=using):
         source, target = _find_target(queue, to, using=using)
-        end, _ = store.heads(source.id, using=using)
+        end = store.last_position(using=using)
         job = Redrive.objects.using(using).create(
             queue=source,
             target=target,

@@ -89,12 +89,13 @@ def take_along_floors(
     using: str,
 ) -> T | None:
     """What the scan finds, begun at the floors. It is called empty only after a look from the bottom."""
-    queue_id = located.queue_id
+    queue_id, revision = located.queue_id, located.revision
     if located.is_paused:
-        _require_unchanged(located, using)
+        if not store.unchanged(located, using=using):
+            raise QueueAltered
         return None
     if floors.is_rescan_due(queue_id, using=using):
-        floors.rescan(queue_id, using=using)
+        floors.rescan(queue_id, revision=revision, using=using)
     for _ in range(MAX_SCANS):
         ranges = floors.read(queue_id, using=using)
         taken = scan(ranges)
@@ -103,16 +104,10 @@ def take_along_floors(
             # With the commit: what a rollback gives back stands below.
             after_commit(partial(floors.raise_to, queue_id, places, since=ranges, using=using), using=using)
             return taken
-        if not floors.rescan(queue_id, using=using):
+        # Where nothing was found, that may be because the queue is another than remembered.
+        if not floors.rescan(queue_id, revision=revision, using=using):
             break
-    _require_unchanged(located, using)
     return None
-
-
-def _require_unchanged(located: rows.Located, using: str) -> None:
-    """Where nothing was found, that may be because the queue is another than remembered."""
-    if not store.unchanged(located, using=using):
-        raise QueueAltered
 
 
 def ack(token: UUID, ids: Sequence[int], *, queue: Queue | str, using: str = "default") -> list[int]:

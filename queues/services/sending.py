@@ -114,10 +114,12 @@ def _send(name: str, given: list[NewMessage], sender: str, using: str, located: 
 def _store(located: rows.Located, batch: rows.Batch, own: bool, sender: str, using: str) -> list[rows.Sent]:
     if located.is_ordered or batch.dedup_ids:
         sent = store.send_placed(located, batch, own=own, sender=sender, using=using)
-    elif len(batch.payloads) == 1 and not (batch.priorities or batch.delays or batch.dues or batch.ttls):
+    elif batch.priorities or batch.delays or batch.dues or batch.ttls:
+        sent = store.send(located, batch, sender=sender, using=using)
+    elif len(batch.payloads) == 1:
         sent = store.send_one(located, batch, sender=sender, using=using)
     else:
-        sent = store.send(located, batch, sender=sender, using=using)
+        sent = store.send_ready(located, batch, sender=sender, using=using)
     if not sent:
         raise QueueAltered
     return sent

@@ -52,10 +52,8 @@ def begin_handling(messages: Sequence[rows.Message], *, using: str = "default") 
     What another worker had written down and no longer holds may have killed it: it waits until it is charged,
     or is handled alone.
     """
-    suspects = store.suspects(_handling(), messages, using=using)
-    chosen = [m for m in messages if m.id not in suspects] or list(messages[:1])
-    store.note(_handling(), workers.name(), chosen, using=using)
-    return chosen
+    chosen = set(store.note(_handling(), workers.name(), messages, using=using))
+    return [message for message in messages if message.id in chosen]
 
 
 def end_handling(*, using: str = "default") -> None:

@@ -1,4 +1,4 @@
--- One statement for a batch, ids in its order; one sequence gives the id and the first position.
+-- A batch with priorities, delays or times to live, ids in its order; one sequence gives the id and the first position.
 -- The gate is a sub-select of its own, so that it is passed once. Null = the queue is not what the caller remembers.
 -- A time to live counts from when a message may be received. The ids come as one array, which costs both sides
 -- less than a row for each.

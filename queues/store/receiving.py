@@ -52,10 +52,14 @@ def receive(
     return Lease(token, queue, expires_at, [new_tuple(Message, (queue, token, *row[2:])) for row in rows])
 
 
-def heads(queue_id: int, *, using: str) -> tuple[int, list[tuple[int, int]]]:
-    """The last position given out before, and the first ready one of each priority."""
-    (_, last), *found = run("heads", using, queue_id=queue_id)
-    return last, [(priority, position) for priority, position in found]
+def heads(queue_id: int, *, revision: UUID | None = None, using: str) -> tuple[int, list[tuple[int, int]]] | None:
+    """The last position given out before, and the first ready one of each priority; None: of another revision."""
+    (_, last), *found = run("heads", using, queue_id=queue_id, revision=revision)
+    return None if last is None else (last, [(priority, position) for priority, position in found])
+
+
+def last_position(*, using: str) -> int:
+    return int(run("last_position", using)[0][0])
 
 
 def arrived(waited: dict[int, Ranges], *, using: str) -> set[int]:
@@ -161,14 +165,11 @@ def take_one(message: Message, *, using: str) -> bool:
     return bool(run("take_one", using, id=message.id, receives=message.receives - 1))
 
 
-def suspects(handling: str, messages: Sequence[Message], *, using: str) -> set[int]:
-    """Those that another worker had in hand, and has no more."""
-    return {id_ for (id_,) in run("suspects", using, handling=handling, **_columns(messages))}
-
-
-def note(handling: str, worker: str, messages: Sequence[Message], *, using: str) -> None:
+def note(handling: str, worker: str, messages: Sequence[Message], *, using: str) -> list[int]:
+    """The ids of those to handle now."""
     params = {"handling": handling, "worker": worker, **_columns(messages)}
-    beside.execute(using, statement("queues", "note"), params)
+    ((ids,),) = beside.execute(using, statement("queues", "note"), params)
+    return list(ids)
 
 
 def forget_note(handling: str, *, using: str) -> None:

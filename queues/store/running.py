@@ -22,7 +22,7 @@ REFUSALS = {"MQ001": _isolation_refused, "queues_read_committed": _isolation_ref
 new_tuple = tuple.__new__  # half the cost of the named tuple's own constructor
 
 # Prepared where the connection allows it.
-_HOT = {"send", "send_one", "send_placed", "receive", "ack", "take", "suspects", "ack_taken"}
+_HOT = {"send", "send_one", "send_placed", "send_ready", "receive", "ack", "take", "heads", "ack_taken"}
 
 
 def run(name: str, using: str, **params: Any) -> list[tuple[Any, ...]]:

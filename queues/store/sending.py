@@ -23,8 +23,23 @@ def send(located: Located, batch: Batch, *, sender: str, using: str) -> list[Sen
     """The ids in the batch's order; none = the queue is not what was remembered."""
     columns = batch._asdict() | {"payloads": ByteaArray(batch.payloads)}
     rows = run("send", using, queue_id=located.queue_id, revision=located.revision, sender=sender, **columns)
-    ids = rows[0][0] or []
-    return list(map(new_tuple, repeat(Sent), zip(ids, repeat(False))))
+    return _make_sent(rows[0][0])
+
+
+def send_ready(located: Located, batch: Batch, *, sender: str, using: str) -> list[Sent]:
+    """As `send`, for a batch without priorities that may be received at once."""
+    rows = run(
+        "send_ready",
+        using,
+        queue_id=located.queue_id,
+        revision=located.revision,
+        sender=sender,
+        payloads=ByteaArray(batch.payloads),
+        content_types=batch.content_types,
+        headers=batch.headers,
+        group_keys=batch.group_keys,
+    )
+    return _make_sent(rows[0][0])
 
 
 def send_one(located: Located, batch: Batch, *, sender: str, using: str) -> list[Sent]:
@@ -136,3 +151,7 @@ def forget_replies(*, limit: int, using: str) -> int:
 
 def forget_dedup(*, limit: int, using: str) -> int:
     return int(run("forget_dedup", using, limit=limit)[0][0])
+
+
+def _make_sent(ids: Sequence[int] | None) -> list[Sent]:
+    return list(map(new_tuple, repeat(Sent), zip(ids or (), repeat(False))))

@@ -246,6 +246,8 @@ def work_through_a_life(bookings: Queue) -> Iterator[str]:
     services.place_sent()
     yield "send_placed"
     sent = services.send_many(bookings, [NewMessage(n) for n in range(5)])
+    yield "send_ready"
+    services.cancel(bookings, [each.id for each in services.send_many(bookings, [NewMessage(1, delay_seconds=9)] * 2)])
     yield "send"
     assert floors.rescan(selectors.locate_queue("bookings").queue_id, using="default")
     yield "heads"

@@ -1,5 +1,6 @@
--- One step of the index for each priority there is. Before them, without a priority, the last position given out.
-CREATE OR REPLACE FUNCTION queues_heads(queue_ int) RETURNS TABLE (priority smallint, pos bigint) LANGUAGE sql
+-- One step of the index for each priority there is. Before them, without a priority, the last position given out, or
+-- null where the queue is not of the revision asked for.
+CREATE OR REPLACE FUNCTION queues_heads(queue_ int, revision_ uuid) RETURNS TABLE (priority smallint, pos bigint) LANGUAGE sql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
     WITH RECURSIVE h AS (
         (SELECT m.priority, m.position FROM queues_message m WHERE m.queue_id = queue_ AND m.state = 0
@@ -10,7 +11,9 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
             WHERE m.queue_id = queue_ AND m.state = 0 AND m.priority < h.priority
             ORDER BY m.priority DESC, m.position LIMIT 1) n
     )
-    SELECT NULL::smallint, s.last_value FROM queues_message_id_seq s
+    SELECT NULL::smallint, CASE WHEN revision_ IS NULL OR EXISTS (
+        SELECT FROM queues_queue q WHERE q.id = queue_ AND q.revision = revision_) THEN s.last_value END
+    FROM queues_message_id_seq s
     UNION ALL
     SELECT h.priority, h.position FROM h
 $$;
