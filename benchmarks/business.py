@@ -13,3 +13,9 @@ def make_business_table() -> None:
 def insert_business_row() -> None:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO bench_order (note) VALUES (%s)", ["placed"])
+
+
+def insert_business_rows(count: int) -> None:
+    """With one INSERT, as bulk_create does."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO bench_order (note) VALUES {', '.join(['(%s)'] * count)}", ["placed"] * count)

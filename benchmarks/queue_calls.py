@@ -8,7 +8,7 @@ from functools import partial
 
 from django.db import transaction
 
-from benchmarks.business import insert_business_row
+from benchmarks.business import insert_business_row, insert_business_rows
 from benchmarks.house import settle
 from benchmarks.log_calls import VALUES, silence_hints, steps
 from benchmarks.log_life import commit_asynchronously
@@ -26,12 +26,12 @@ LONG_SECONDS = 3_600
 numbers = itertools.count(1)
 
 
-def work_in_transaction(queue: str, size: int, work: Callable[[Message], object]) -> int:
+def work_in_transaction(queue: str, size: int, work: Callable[[list[Message]], object]) -> int:
     """Take, work and acknowledge in ONE transaction without a lease; how many messages that were."""
     with transaction.atomic():
         messages = services.take(queue, max_messages=size, boundary=OWNER)
-        for message in messages:
-            work(message)
+        if messages:
+            work(messages)
         services.ack_taken(messages)
     return len(messages)
 
@@ -100,30 +100,34 @@ def receive_and_ack(queue: str, size: int, *, calls: int | None = None) -> Opera
         yield len(ids)
 
 
-def take_and_ack(queue: str, size: int, *, work: Callable[[Message], object] = id) -> Operation:
+def take_and_ack(queue: str, size: int, *, work: Callable[[list[Message]], object] = id) -> Operation:
     """Transaction mode, until the queue is empty. Each transaction commits durably."""
     while count := work_in_transaction(queue, size, work):
         yield count
 
 
-def receive_and_write(queue: str, size: int) -> Operation:
+def receive_and_write(write: Callable[[list[Message]], object], queue: str, size: int) -> Operation:
     """Leased: a handler's transaction writes a row for each message of the batch and acknowledges it, durably."""
     while lease := services.receive(queue, holder=HOLDER, max_messages=size, boundary=OWNER):
         with transaction.atomic():
-            for message in lease.messages:
-                write_row(message)
+            write(lease.messages)
             lost = services.ack(lease.token, [message.id for message in lease.messages], queue=queue)
             assert not lost
         yield len(lease.messages)
 
 
-def take_and_write(queue: str, size: int) -> Operation:
+def take_and_write(write: Callable[[list[Message]], object], queue: str, size: int) -> Operation:
     """Transaction mode: the same rows in the transaction that takes and acknowledges, durably."""
-    return take_and_ack(queue, size, work=write_row)
+    return take_and_ack(queue, size, work=write)
 
 
-def write_row(_: Message) -> None:
-    insert_business_row()
+def write_one_by_one(messages: list[Message]) -> None:
+    for _ in messages:
+        insert_business_row()
+
+
+def write_at_once(messages: list[Message]) -> None:
+    insert_business_rows(len(messages))
 
 
 def send_steadily(queue: str, *, rate: float, seconds: float) -> int:

@@ -4,6 +4,7 @@ All of it through `queues.services`, with payloads of 250 bytes, wake-ups and li
 alone runs in this process, consumers and several senders in processes of their own.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -101,20 +102,24 @@ def measure_receive(options: Options) -> Iterator[Row]:
 
 
 def measure_handlers(options: Options) -> Iterator[Row]:
-    """Batches of 100 whose handler writes a row for each message: transaction mode / leased.
+    """Batches of 100 whose handler writes a row for each message, one by one or with one INSERT: transaction mode /
+    leased.
 
     Transaction mode takes, writes and acknowledges in one transaction. Leased receives on its own and writes and
     acknowledges in one. The transaction with the rows is durable on both sides; the rows are Django's INSERTs.
     """
     make_business_table()
-    count = options.messages // FEWER
+    ways = {
+        "writes a row a message": (queue_calls.write_one_by_one, options.messages // FEWER),
+        "writes the rows of a batch at once": (queue_calls.write_at_once, options.messages // 2),
+    }
     with start_producers(4) as consumers:
-        for number in (1, 4):
-            taken = partial(drain, consumers, number, 100, count, make=queue_calls.take_and_write)
-            leased = partial(drain, consumers, number, 100, count, make=queue_calls.receive_and_write)
+        for (says, (write, count)), number in itertools.product(ways.items(), (1, 4)):
+            taken = partial(drain, consumers, number, 100, count, make=partial(queue_calls.take_and_write, write))
+            leased = partial(drain, consumers, number, 100, count, make=partial(queue_calls.receive_and_write, write))
             found = measure(options.rounds, {"taken": taken, "leased": leased})
             who = "1 consumer" if number == 1 else f"{number} consumers"
-            case = f"handlers that write a row a message, {who}: transaction mode / leased"
+            case = f"a handler that {says}, {who}: transaction mode / leased"
             yield compare(case, found["taken"], found["leased"], goal=Goal(1.2) if number == 1 else None)
 
 
