@@ -14,7 +14,7 @@ from queues.lookups import Look, Looks
 from queues.rows import Outcome, Scheduled
 from queues.selectors import COUNT_LIMIT, MAX_SCANNED, MAX_SCHEDULE_PAGE, STATES
 from queues.services import Lease, Message, NewMessage
-from queues.services.receiving import MAX_RECEIVE_MESSAGES
+from queues.services.receiving import MAX_RECEIVE_BYTES, MAX_RECEIVE_MESSAGES
 from queues.services.removing import MAX_CANCEL_MESSAGES, PURGED_STATES
 
 MAX_ID = 2**63 - 1
@@ -104,6 +104,7 @@ class PurgeInput(NamedFields):
 
 class ReceiveInput(NamedFields):
     max_messages = serializers.IntegerField(default=10, min_value=1, max_value=MAX_RECEIVE_MESSAGES)
+    max_bytes = serializers.IntegerField(default=16 * 1024 * 1024, min_value=1, max_value=MAX_RECEIVE_BYTES)
     lease_seconds = SecondsField(default=None, allow_null=True)
     wait_seconds = SecondsField(default=0.0, min_value=0, max_value=MAX_WAIT_SECONDS)
 

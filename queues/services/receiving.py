@@ -22,6 +22,7 @@ from queues.settings import MOST_LEASE_SECONDS
 T = TypeVar("T")
 
 MAX_RECEIVE_MESSAGES = 1_000
+MAX_RECEIVE_BYTES = 50 * 1024 * 1024
 MAX_SCANS = 3  # others may have taken what a look from the bottom saw
 MAX_HOLDER_CHARACTERS = 249
 MAX_ERROR_CHARACTERS = 10_000
@@ -33,6 +34,7 @@ def receive(
     *,
     holder: str,
     max_messages: int = 10,
+    max_bytes: int | None = None,
     lease_seconds: float | None = None,
     wait_seconds: float = 0.0,
     boundary: str | None = None,
@@ -40,20 +42,23 @@ def receive(
 ) -> rows.Lease | None:
     """Lease up to `max_messages`, as the boundary of the declared queue (or `boundary`); None if none is ready.
 
-    Until the lease expires nobody else gets them. Each receive is counted. With `wait_seconds` it waits for a
-    first message that long; a paused queue has none.
+    `max_bytes`: of payloads and headers together, where it is more than one message. Until the lease expires nobody
+    else gets them. Each receive is counted. With `wait_seconds` it waits for a first message that long; a paused
+    queue has none.
     """
     if not 1 <= max_messages <= MAX_RECEIVE_MESSAGES:
         raise Invalid(reason=f"max_messages is {max_messages}; allowed are 1 to {MAX_RECEIVE_MESSAGES:,}.")
     if not 1 <= len(holder) <= MAX_HOLDER_CHARACTERS:
         raise Invalid(reason=f"holder has {len(holder)} characters; allowed are 1 to {MAX_HOLDER_CHARACTERS}.")
+    if max_bytes is not None and not 1 <= max_bytes <= MAX_RECEIVE_BYTES:
+        raise Invalid(reason=f"max_bytes is {max_bytes}; allowed are 1 to {MAX_RECEIVE_BYTES:,}, or None.")
     require_seconds("wait_seconds", wait_seconds, least=0.0, most=MAX_WAIT_SECONDS)
     if wait_seconds and in_transaction(using):
         raise Invalid(reason="Inside a transaction nobody waits for messages: it would stay open meanwhile.")
     name = str(queue)
     acting = queue.owner if isinstance(queue, Queue) else boundary
     seconds = None if lease_seconds is None else _require_lease_seconds(lease_seconds)
-    ask = partial(_receive, name, acting, max_messages, holder, seconds, using)
+    ask = partial(_receive, name, acting, max_messages, max_bytes, holder, seconds, using)
     deadline = time.monotonic() + wait_seconds
     while True:
         lease = memory.use_queue(name, ask, using=using)
@@ -64,14 +69,23 @@ def receive(
 
 
 def _receive(
-    name: str, acting: str | None, most: int, holder: str, seconds: float | None, using: str, located: rows.Located
+    name: str,
+    acting: str | None,
+    most: int,
+    most_bytes: int | None,
+    holder: str,
+    seconds: float | None,
+    using: str,
+    located: rows.Located,
 ) -> rows.Lease | None:
     if acting != located.owner:
         raise ConsumerNotOwner(owner=located.owner, verb="handles", name=name, boundary=acting or "nobody")
     wanted = located.lease_seconds if seconds is None else seconds
 
     def scan(ranges: rows.Ranges) -> rows.Lease | None:
-        return store.receive(name, located, ranges, most=most, holder=holder, seconds=wanted, using=using)
+        return store.receive(
+            name, located, ranges, most=most, most_bytes=most_bytes, holder=holder, seconds=wanted, using=using
+        )
 
     lease = take_along_floors(located, scan, lambda lease: lease.messages, using=using)
     if lease is None:

@@ -3,4 +3,4 @@
 SELECT r.* FROM (
     SELECT queues_relax(%(own)s), queues_share(%(own)s, %(queue_id)s::int) OFFSET 0) relaxed CROSS JOIN LATERAL queues_receive(
     %(queue_id)s::int, %(revision)s::uuid, %(lows)b::smallint[], %(highs)b::smallint[], %(floors)b::bigint[],
-    %(most)s::int, %(alone_from)s::int, %(holder)s::text, %(seconds)s::float8) r
+    %(most)s::int, %(most_bytes)s::int, %(alone_from)s::int, %(holder)s::text, %(seconds)s::float8) r

@@ -252,3 +252,11 @@ def test_only_the_owner_or_an_operator_looks_at_messages_and_takes_them_away(
 
 def test_outcomes_are_of_a_queue_that_is_there() -> None:
     assert client_of("web").get("/api/queues/nowhere/outcomes/", {"id": 1}).status_code == 404
+
+
+def test_a_receive_answers_no_more_bytes_than_asked_for(sales: APIClient) -> None:
+    post(sales, "queues/bookings/messages/", {"messages": [{"payload": "x" * 100}] * 3})
+    assert len(post(sales, "queues/bookings/leases/", {"max_bytes": 250}).data["messages"]) == 2
+    refused = post(sales, "queues/bookings/leases/", {"max_bytes": 0})
+    assert refused.status_code == 400
+    assert "max_bytes" in refused.data["fields"]

@@ -53,6 +53,31 @@ def test_a_payload_arrives_as_the_bytes_it_was(bookings: Queue, receive: Receive
     assert receive().messages[0].payload == stored
 
 
+@pytest.mark.parametrize(("most", "got"), [(None, 4), (1, 1), (199, 1), (200, 2), (10_000, 4)])
+def test_a_receive_takes_no_more_bytes_than_wanted_but_at_least_one_message(
+    bookings: Queue, receive: Receive, most: int | None, got: int
+) -> None:
+    ids = sent_ids(bookings, [NewMessage(b"x" * 100) for _ in range(4)])
+    lease = services.receive(bookings, holder="a", max_messages=10, max_bytes=most)
+    assert lease is not None
+    assert [m.id for m in lease.messages] == ids[:got]
+    assert Lease.objects.get().message_ids == ids[:got]
+    if got < 4:
+        assert [m.id for m in receive(10).messages] == ids[got:]
+
+
+def test_headers_count_among_the_bytes_of_a_receive(bookings: Queue) -> None:
+    sent_ids(bookings, [NewMessage(b"x", headers=[("a", "b" * 100)]) for _ in range(4)])
+    lease = services.receive(bookings, holder="a", max_bytes=250)
+    assert lease is not None
+    assert len(lease.messages) == 2
+
+
+def test_the_bytes_of_a_receive_have_a_limit(bookings: Queue) -> None:
+    with pytest.raises(Invalid, match="max_bytes is 0; allowed are 1 to 52,428,800, or None"):
+        services.receive(bookings, holder="a", max_bytes=0)
+
+
 def test_higher_priorities_come_first_and_within_one_the_oldest(bookings: Queue, receive: Receive) -> None:
     priorities = [0, 5, -5, 0, 5, -100, 100]
     ids = sent_ids(bookings, [NewMessage(p, priority=p) for p in priorities])

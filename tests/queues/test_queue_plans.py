@@ -222,7 +222,7 @@ def buffers_of_a_receive(located: rows.Located, ranges: rows.Ranges) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
-            " SELECT * FROM queues_receive(%s, %s, %s::smallint[], %s::smallint[], %s::bigint[], 1, 9, 'a', 30)",
+            " SELECT * FROM queues_receive(%s, %s, %s::smallint[], %s::smallint[], %s::bigint[], 1, NULL, 9, 'a', 30)",
             [located.queue_id, located.revision, ranges.lows, ranges.highs, ranges.floors],
         )
         (answer,) = cursor.fetchone()
