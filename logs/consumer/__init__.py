@@ -138,7 +138,7 @@ def _leave_alone(reads: Reads) -> None:
 def _hold(subscription: Subscription, partition: int) -> Assignment | None:
     left = _left.pop((Reads(subscription.group.name, subscription.topic), partition), None)
     if left is not None:
-        is_unread = services.take_again(left, member=workers.name())
+        is_unread = services.take_again(left, member=workers.name(), boundary=subscription.group.owner)
         if is_unread is False:
             _leave_off(subscription, left)
             return None

@@ -109,16 +109,23 @@ def acquire_partitions(
 
 
 def take_again(
-    released: Assignment, *, member: str, seconds: float | None = None, using: str = "default"
+    released: Assignment,
+    *,
+    member: str,
+    seconds: float | None = None,
+    boundary: str | None = None,
+    using: str = "default",
 ) -> bool | None:
     """Read on at the position of what this member released and nobody held since: cheaper than to acquire it.
 
-    False: nothing is unread there. None: it must be acquired. Not to be called inside a transaction.
+    False: nothing is unread there. None: it must be acquired, which also tells why not: so with a group of another
+    boundary, if one is named, and where the position is not what is committed. Not to be called inside a transaction.
     """
     return store.take_again(
         released.group_partition_id,
         epoch=released.epoch,
         position=released.position,
+        boundary=boundary,
         member=member,
         seconds=seconds or settings.MQSITE_MEMBER_SECONDS,
         using=using,

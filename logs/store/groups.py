@@ -82,15 +82,24 @@ def renew(member: str, *, group_partition_ids: Sequence[int], seconds: float, us
 
 
 def take_again(
-    group_partition_id: int, *, epoch: int, position: int, member: str, seconds: float, using: str
+    group_partition_id: int,
+    *,
+    epoch: int,
+    position: int,
+    boundary: str | None,
+    member: str,
+    seconds: float,
+    using: str,
 ) -> bool | None:
-    """By its last holder: None if it is not that any more or the partition is not free, False if nothing is unread."""
+    """By its last holder: None if it is not that any more, the position is not what is committed, the partition is not
+    free or the group is another boundary's; False if nothing is unread."""
     rows = run(
         "take_again",
         using,
         group_partition_id=group_partition_id,
         epoch=epoch,
         position=position,
+        boundary=boundary,
         member=member,
         seconds=seconds,
     )

@@ -1,18 +1,22 @@
 """Whoever let go of a partition takes it again in its epoch, as long as nobody else held it and nothing forbids it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.db.models import QuerySet
 
 from logs import consumer, services
-from logs.errors import NoOffset, NotSubscribed
-from logs.models import GroupPartition
+from logs.errors import Fenced, NoOffset, NotSubscribed
+from logs.models import Commit, ConsumerGroup, GroupPartition
 from logs.rows import Record
 from logs.services import Assignment, NewRecord
+from mqsite.boundaries import ensure_boundary
 from mqsite.errors import NotOwner
+from tests.concurrency import all_at_once
 from tests.logs.conftest import Subscribed
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,7 +44,7 @@ def left() -> Assignment:
 
 
 def take_again(left: Assignment, member: str = "a") -> bool | None:
-    return services.take_again(left, member=member)
+    return services.take_again(left, member=member, boundary="billing")
 
 
 def row() -> GroupPartition:
@@ -82,6 +86,20 @@ def fail(left: Assignment) -> None:
     rows().update(epoch=left.epoch)
 
 
+def make_anew(_: Assignment) -> None:
+    """The same names, and the epochs begin again."""
+    services.delete_group("billing", actor="ann")
+    services.delete_topic("orders", actor="ann")
+    services.create_topic("orders", owner="shop")
+    services.create_group("billing", owner="billing", topics=["orders"])
+    publish()
+    hold_it_for_a_while(_)
+
+
+def give_to_another_boundary(_: Assignment) -> None:
+    ConsumerGroup.objects.update(owner=ensure_boundary("finance"))
+
+
 @pytest.mark.parametrize(
     "meanwhile",
     [
@@ -92,14 +110,60 @@ def fail(left: Assignment) -> None:
         lambda _: services.pause_group("billing", topic="orders", actor="ann", grace_seconds=0),
         lambda _: services.reset_offsets("billing", "to-earliest", actor="ann"),
         lambda _: services.delete_group("billing", actor="ann"),
+        make_anew,
+        give_to_another_boundary,
     ],
-    ids=["held", "was held", "retry", "group paused", "partition paused", "reset", "deleted"],
+    ids=["held", "was held", "retry", "group paused", "partition paused", "reset", "deleted", "made anew", "moved"],
 )
 def test_what_is_not_as_it_was_left_is_not_held(left: Assignment, meanwhile: Callable[[Assignment], object]) -> None:
     publish()
     meanwhile(left)
     assert take_again(left) is None
     assert not rows().filter(owner="a").exists()
+
+
+def test_what_a_crash_took_back_of_the_commits_is_read_again(left: Assignment) -> None:
+    """Where the database does not wait for its disk, a crash or a failover loses a handler's writes with its commit."""
+    publish(2)
+    services.commit_offset(left, 1)
+    services.commit_offset(left, 2)
+    publish()
+    Commit.objects.filter(committed=2).delete()
+    assert take_again(replace(left, position=2)) is None
+    Commit.objects.all().delete()
+    assert take_again(replace(left, position=2)) is None
+    assert row().owner is None
+
+
+def test_what_a_crash_took_back_of_the_taking_leaves_its_holder_to_the_fence(left: Assignment) -> None:
+    publish()
+    before = rows().values("owner", "expires_at").get()
+    assert take_again(left)
+    rows().update(**before)  # the taking did not reach the disk; its holder does not know
+    other = acquire("b")
+    assert other
+    with pytest.raises(Fenced):
+        services.commit_offset(left, 1)
+    assert services.commit_offset(other, 1)
+
+
+def test_who_was_stopped_past_its_time_is_fenced_as_soon_as_another_reads(left: Assignment) -> None:
+    publish()
+    assert services.take_again(left, member="a", boundary="billing", seconds=0.001)
+    other = wait_until(lambda: acquire("b"))
+    assert other
+    services.release_partition(other)
+    with pytest.raises(Fenced):
+        services.begin_batch(left)
+    services.release_partition(left)  # what it does at its end lets go of nothing that is another's
+    assert take_again(left) is None
+
+
+def test_it_is_taken_again_once_however_many_try(left: Assignment) -> None:
+    """The threads of a process share what it left."""
+    publish()
+    taken = all_at_once([lambda: take_again(left)] * 4)
+    assert sorted(taken, key=bool) == [None, None, None, True]
 
 
 # Acquiring by names
