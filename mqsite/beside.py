@@ -4,10 +4,10 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import psycopg
-from django.db import connections
+from django.db import OperationalError, connections
 
 from mqsite.sql import fetch_all
 
@@ -33,7 +33,7 @@ def execute(using: str, text: str, params: Mapping[str, Any]) -> list[tuple[Any,
         return fetch_all(using, text, params)
     try:
         return _execute(using, text, params)
-    except psycopg.OperationalError:
+    except (psycopg.OperationalError, OperationalError):
         close(using)
         return _execute(using, text, params)
 
@@ -49,9 +49,9 @@ def _execute(using: str, text: str, params: Mapping[str, Any]) -> list[tuple[Any
     held = _held()
     connection = held.get(using)
     if connection is None:
-        wrapper = connections[using]
-        connection = held[using] = wrapper.get_new_connection(wrapper.get_connection_params())
-        connection.autocommit = True
+        beside = connections[using].copy()
+        beside.connect()  # with all that Django and the keepalive make of a connection
+        connection = held[using] = cast("psycopg.Connection[Any]", beside.connection)
     cursor = psycopg.Cursor(connection).execute(text.encode(), params, binary=True, prepare=True)
     return cursor.fetchall() if cursor.description else []
 

@@ -1,10 +1,12 @@
 """The connections of a consumer say whose they are, and end when the other side is gone."""
 
+from collections.abc import Callable
+
 import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from mqsite import keepalive
+from mqsite import beside, keepalive
 from tests.concurrency import elsewhere
 from tests.keepalive import guarded
 from tests.waiting import wait_until
@@ -25,10 +27,19 @@ def show(*names: str) -> dict[str, str]:
         return dict(cursor.fetchall())
 
 
+def show_beside(*names: str) -> dict[str, str]:
+    try:
+        text = "SELECT name, current_setting(name) FROM unnest(%(names)s::text[]) name"
+        return dict(beside.execute("default", text, {"names": list(names)}))
+    finally:
+        beside.close("default")
+
+
 @pytest.mark.django_db(transaction=True)
-def test_the_server_gives_a_silent_consumer_up_within_eight_seconds() -> None:
+@pytest.mark.parametrize("look", [show, show_beside], ids=["its connection", "the one beside it"])
+def test_the_server_gives_a_silent_consumer_up_within_eight_seconds(look: Callable[..., dict[str, str]]) -> None:
     with guarded("host:7:ab"):
-        shown = elsewhere(lambda: show(*SHOWN))
+        shown = elsewhere(lambda: look(*SHOWN))
     assert list(shown.values()) == ["host:7:ab", "2", "2", "2", "7000", "2s"]
 
 
