@@ -5,9 +5,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NamedTuple
 
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from mqsite.payloads import end_of_text
 
@@ -81,7 +82,7 @@ def note_failure(said: str, failure: Failure | None = None, *, owner: str) -> No
     with _lock:
         _told["failed_for"] = owner
         _told["last_error"] = end_of_text(said, MAX_ERROR_CHARACTERS)
-        _told["failed_at"] = timezone.now()
+        _told["failed_at"] = time.monotonic()
     if failure is not None:
         for watch in _watches:
             watch.failures.append(failure)
@@ -91,10 +92,14 @@ def tell() -> dict[str, Any]:
     """The columns of this process's row."""
     with _lock:
         _forget(int(time.monotonic()))
+        failed_at = _told["failed_at"]
+        if failed_at is not None:  # by the database's clock, as all times of all processes
+            failed_at = Now() - timedelta(seconds=time.monotonic() - failed_at)
         return {
             "working_on": sorted(_working_on)[:MAX_WORKING_ON],
             "handled_last_minute": sum(_by_second.values()),
             **_told,
+            "failed_at": failed_at,
         }
 
 

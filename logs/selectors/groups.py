@@ -5,7 +5,6 @@ from typing import Any
 
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from logs import rows, store
 from logs.errors import GroupNotFound, NotSubscribed
@@ -15,7 +14,7 @@ from logs.selectors import lags
 from logs.selectors.pauses import find_pauses
 from logs.selectors.topics import describe_topics, require_topic, stored_topics
 from logs.sharing import share_out
-from mqsite import workers
+from mqsite import sql, workers
 from mqsite.errors import Invalid
 
 MAX_SHOWN_RESETS = 100
@@ -69,7 +68,7 @@ def find_start(policy: str, ends: rows.Bounds, *, using: str = "default") -> int
     if parsed.kind == LATEST:
         return ends.log_end
     if parsed.kind == BY_DURATION:
-        found = store.offset_for_time(ends.partition_id, timezone.now() - parsed.duration, using=using)
+        found = store.offset_for_time(ends.partition_id, sql.now(using) - parsed.duration, using=using)
         return ends.log_end if found is None else found
     return None
 

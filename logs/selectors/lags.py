@@ -8,12 +8,11 @@ from typing import Any
 
 from django.db.models import Max
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from logs import rows, store
 from logs.forecast import TREND_SECONDS, Trend, foretell_topics
 from logs.models import ConsumerGroup, LagSample, Member, Reset, Topic
-from mqsite import workers
+from mqsite import sql, workers
 from mqsite.errors import Invalid
 
 HISTORY_POINTS = 300  # at most; a longer time has wider steps
@@ -53,7 +52,7 @@ def find_trends(
 
     What was before a reset says nothing about the reading since.
     """
-    now = timezone.now()
+    now = sql.now(using)
     since = now - timedelta(seconds=TREND_SECONDS)
     resets = Reset.objects.using(using).filter(group_id=group_id, at__gt=since)
     since = resets.aggregate(last=Max("at"))["last"] or since

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core import signing
-from django.utils import timezone
 
 from logs import rows, selectors, store
 from logs.errors import GroupNotPaused, NotSubscribed, PlanOutdated
 from logs.models import Reset, ResetMove
 from logs.policies import MAX_DURATION, parse_iso_duration
+from mqsite import sql
 from mqsite.errors import Invalid, NotFound
 
 TOKEN_SECONDS = 3_600
@@ -263,7 +263,7 @@ def _aim_duration(value: Any, group: str, chosen: Sequence[rows.Resettable], usi
     duration = value if isinstance(value, timedelta) else parse_iso_duration(str(value))
     if duration is None or not timedelta() <= duration <= MAX_DURATION:
         raise Invalid(reason=f"by-duration takes an ISO 8601 duration such as PT12H or P2D, not {value!r}.")
-    return f"back by {value}", _aim_at(timezone.now() - duration, using)
+    return f"back by {value}", _aim_at(sql.now(using) - duration, using)
 
 
 def _aim_at(time: datetime, using: str) -> Aim:

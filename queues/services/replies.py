@@ -1,9 +1,9 @@
 """A send that wants the handler's result: the request goes with the message, the reply into a table of its own."""
 
-import time
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from mqsite import sql
 from mqsite.errors import Invalid, PayloadTooLarge
 from mqsite.payloads import Headers, encode, encode_headers
 from mqsite.sql import in_transaction
@@ -47,7 +47,7 @@ def request(
     if any(name == REPLY_TO for name, _ in headers):
         raise Invalid(reason=f"The header {REPLY_TO} is the request's own.")
     id_ = uuid4()
-    until = int(time.time() + reply_seconds) + 1
+    until = int(sql.now(using).timestamp() + reply_seconds) + 1
     sent = send(
         queue,
         payload,
