@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from mqsite.handling import AT_LEAST_ONCE, AT_MOST_ONCE, DELIVERIES, TRANSACTION
 
-CHILD, WORKER, BEAT, VALKEY, POSTGRES, CONNECTION, NETWORK = DIES = (
+CHILD, WORKER, BEAT, VALKEY, POSTGRES, CONNECTION, NETWORK, WORKER_CLOCK, DATABASE_CLOCK = DIES = (
     "child",
     "worker",
     "beat",
@@ -14,6 +14,8 @@ CHILD, WORKER, BEAT, VALKEY, POSTGRES, CONNECTION, NETWORK = DIES = (
     "postgres",
     "connection",
     "network",
+    "worker_clock",
+    "database_clock",
 )
 BEFORE, IN, BETWEEN, AFTER = WHENS = ("before", "in", "between", "after")
 LOG, QUEUE = HALVES = ("log", "queue")
@@ -65,7 +67,7 @@ class Cell(NamedTuple):
 
     @property
     def promise(self) -> Promise:
-        is_needed = self.dies not in (BEAT, VALKEY)
+        is_needed = self.dies not in (BEAT, VALKEY, WORKER_CLOCK)
         if self.delivery == TRANSACTION:
             return Promise(ONCE, ONCE_OR_MORE if is_needed else ONCE)
         if self.delivery == AT_LEAST_ONCE:

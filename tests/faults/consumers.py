@@ -21,7 +21,8 @@ LOOK_SECONDS = 0.01
 def work(item: Record | Message) -> None:
     folder, name = Path(os.environ["FAULTS_FOLDER"]), item.text or ""
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO fault_row VALUES (%s)", [name])
+        told = "INSERT INTO fault_row VALUES (%s, extract(epoch FROM clock_timestamp()) - %s)"
+        cursor.execute(told, [name, time.time()])
     stop_once(folder, name)
     with (folder / OUTSIDE_FILE).open("a") as file:
         file.write(f"{name}\n")

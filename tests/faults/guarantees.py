@@ -11,12 +11,14 @@ from tests.faults.cells import (
     CELLS,
     CHILD,
     CONNECTION,
+    DATABASE_CLOCK,
     DIES,
     IN,
     NETWORK,
     POSTGRES,
     VALKEY,
     WORKER,
+    WORKER_CLOCK,
     Cell,
     Seen,
 )
@@ -33,6 +35,10 @@ DEATHS = {
     CONNECTION: "the handler's database connection is terminated, and all that rest; the worker lives",
     NETWORK: "between worker and PostgreSQL no packet arrives any more and neither side is told; another worker takes "
     "over, and the first goes on when its network does",
+    WORKER_CLOCK: "the clock of all worker processes jumps an hour ahead, after a heartbeat two hours back, and is "
+    "right again once all is handled",
+    DATABASE_CLOCK: "the clock of PostgreSQL jumps an hour ahead, so that whoever holds something seems to be dead, "
+    "and back once all is handled",
 }
 MOMENTS = {
     BEFORE: "nothing of it was fetched or received yet: it is published or sent right after",

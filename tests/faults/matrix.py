@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from tests.faults.cells import (
     BEFORE,
     CHILD,
     CONNECTION,
+    DATABASE_CLOCK,
     HALVES,
     IN,
     NETWORK,
@@ -28,21 +30,25 @@ from tests.faults.cells import (
     SHUTDOWN,
     VALKEY,
     WORKER,
+    WORKER_CLOCK,
     Cell,
     Seen,
 )
 from tests.faults.proxy import Proxy
-from tests.faults.schema import HELD, HOLDING, LOCK_SPACE, SCHEMA, SETTLED
+from tests.faults.schema import HELD, HOLDING, LOCK_SPACE, SCHEMA, SETTLED, WRONG_CLOCK_SCHEMA
 from tests.house import PROJECT, House, children_of
 from tests.waiting import wait_until
 
+WRONG_CLOCK = PROJECT / "tests" / "faults" / "wrong_clock"
 ROUND_CELLS = 12
 SPARE_CHILDREN = 3  # for those whom nothing happens to
 REACH_SECONDS = 30.0
 # 15 s of 9 until who is silent is dead, 4 until the next sweep and 2 to spare; here it is 2 s and 1 s.
 TAKEOVER_SECONDS = 8.0
 COMES_BACK_SECONDS = 15.0
-ORDER = (BEAT, VALKEY, CONNECTION, CHILD, POSTGRES, WORKER, NETWORK)  # the last two need another worker each
+HOUR_SECONDS = 3_600.0
+# After the clock of the database jumped back the others find nothing that stays. The last two need another worker each.
+ORDER = (WORKER_CLOCK, DATABASE_CLOCK, BEAT, VALKEY, CONNECTION, CHILD, POSTGRES, WORKER, NETWORK)
 
 
 class Victim(NamedTuple):
@@ -66,13 +72,17 @@ class Matrix:
                 "MQSITE_CUT_SECONDS": "2",
                 "FAULTS_CELLS": which,
                 "FAULTS_FOLDER": str(folder),
+                "FAULTS_CLOCK": str(folder / "clock"),
             },
         )
+        self.set_worker_clock(0.0)
         self.worker = ""
         self.workers = 0
         self.proxies: dict[str, Proxy] = {}
         self.connection = self.house.connect()
         self.connection.execute(SCHEMA)
+        self.connection.execute(WRONG_CLOCK_SCHEMA)
+        self.connection.execute(f"ALTER DATABASE {self.house.name} SET search_path = wrong_clock, public, pg_catalog")
         self.sender = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.sender"],
             env=self.house.environment,
@@ -124,7 +134,7 @@ class Matrix:
             self.wait_gone(victims, started)
         for cell in cells:
             self.release(cell)
-            if kind in (BEAT, VALKEY) and cell.when == AFTER:
+            if kind in (BEAT, VALKEY, WORKER_CLOCK, DATABASE_CLOCK) and cell.when == AFTER:
                 self.proxies[victim].pass_answers(victims[cell].port)
         expected = [*((str(cell), cell.half) for cell in cells), *((OTHERS, half) for half in HALVES)]
         self.wait_settled(expected, started + TAKEOVER_SECONDS - time.monotonic(), f"{name}: others take over")
@@ -224,6 +234,16 @@ class Matrix:
     def kill_network(self, victim: str, victims: dict[Cell, Victim]) -> None:
         self.proxies[victim].cut()
 
+    def kill_worker_clock(self, victim: str, victims: dict[Cell, Victim]) -> None:
+        self.set_worker_clock(HOUR_SECONDS)
+        ((jumped_at,),) = self.ask("SELECT clock_timestamp()")
+        beaten = "SELECT count(*) FROM mqsite_workerprocess WHERE seen_at > %s"
+        wait_until(lambda: self.ask(beaten, jumped_at)[0][0] >= self.children, REACH_SECONDS, "all beat")
+        self.set_worker_clock(-HOUR_SECONDS)
+
+    def kill_database_clock(self, victim: str, victims: dict[Cell, Victim]) -> None:
+        self.set_database_clock(HOUR_SECONDS)
+
     def _lose_answers(self, victim: str, victims: dict[Cell, Victim]) -> None:
         for cell, found in victims.items():
             if cell.when == AFTER:
@@ -240,13 +260,18 @@ class Matrix:
         url = urlsplit(self.house.environment["DATABASE_URL"])
         account = url.netloc.rpartition("@")[0]
         url = url._replace(netloc=f"{account}@{ports.LOOPBACK}:{proxy.port}")
-        self.house.start_worker(self.worker, concurrency=self.children, DATABASE_URL=urlunsplit(url))
+        path = f"{WRONG_CLOCK}:{PROJECT}"
+        self.house.start_worker(self.worker, concurrency=self.children, DATABASE_URL=urlunsplit(url), PYTHONPATH=path)
 
     def mend(self, kind: str, victim: str) -> None:
         if kind == VALKEY:
             self.servers.valkey.start()
         if kind == NETWORK:
             self.bring_back(victim)
+        if kind == WORKER_CLOCK:
+            self.set_worker_clock(0.0)
+        if kind == DATABASE_CLOCK:
+            self.set_database_clock(0.0)
 
     def bring_back(self, victim: str) -> None:
         """The worker goes on as soon as its network does."""
@@ -311,6 +336,16 @@ class Matrix:
     def release(self, cell: Cell) -> None:
         if self.ask("DELETE FROM fault_hold WHERE cell = %s RETURNING cell", str(cell)):
             self.connection.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SPACE, self.numbers[cell]])
+
+    def set_worker_clock(self, seconds: float) -> None:
+        """How far it is ahead; in place, for the processes have mapped the file."""
+        clock = self.folder / "clock"
+        clock.touch()
+        with clock.open("r+b") as file:
+            file.write(struct.pack("d", seconds))
+
+    def set_database_clock(self, seconds: float) -> None:
+        self.connection.execute("UPDATE wrong_clock.ahead SET seconds = %s", [seconds])
 
     def ask(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
         return self.connection.execute(query, params).fetchall()

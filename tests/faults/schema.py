@@ -3,7 +3,7 @@
 LOCK_SPACE = 71  # the first half of the advisory locks' keys
 
 SCHEMA = f"""
-CREATE TABLE fault_row (cell text NOT NULL);
+CREATE TABLE fault_row (cell text NOT NULL, clocks_apart float8 NOT NULL);  -- in seconds
 CREATE TABLE fault_hold (cell text PRIMARY KEY, number int NOT NULL);
 CREATE FUNCTION fault_wait(cell_ text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE number_ int;
@@ -29,6 +29,17 @@ CREATE CONSTRAINT TRIGGER fault_committing AFTER INSERT ON logs_commit DEFERRABL
     FOR EACH ROW EXECUTE FUNCTION fault_committing();
 CREATE CONSTRAINT TRIGGER fault_acknowledging AFTER DELETE ON queues_message DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION fault_acknowledging();
+"""
+# Whoever has this schema before pg_catalog in the search_path has another clock.
+WRONG_CLOCK_SCHEMA = """
+CREATE SCHEMA wrong_clock;
+CREATE TABLE wrong_clock.ahead AS SELECT 0::float8 AS seconds;
+CREATE FUNCTION wrong_clock.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+    'SELECT pg_catalog.clock_timestamp() + make_interval(secs => seconds) FROM wrong_clock.ahead';
+CREATE FUNCTION wrong_clock.statement_timestamp() RETURNS timestamptz LANGUAGE sql STABLE AS
+    'SELECT pg_catalog.statement_timestamp() + make_interval(secs => seconds) FROM wrong_clock.ahead';
+CREATE FUNCTION wrong_clock.now() RETURNS timestamptz LANGUAGE sql STABLE AS
+    'SELECT pg_catalog.now() + make_interval(secs => seconds) FROM wrong_clock.ahead';
 """
 HELD = f"""
     SELECT a.pid, a.application_name, a.client_port FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid

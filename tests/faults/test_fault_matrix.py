@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults import guarantees
 from tests.faults.cells import FULL, HALVES, OTHERS, PAIRWISE, SHUTDOWN, Cell, Seen, choose
-from tests.faults.matrix import Matrix
+from tests.faults.matrix import HOUR_SECONDS, Matrix
 
 pytestmark = [
     pytest.mark.slow,
@@ -54,6 +54,13 @@ def test_each_keeps_its_promise(seen: dict[Cell, Seen], cell: Cell) -> None:
 def test_those_whom_nothing_happened_to_went_on(matrix: Matrix) -> None:
     names = [f"{OTHERS}-{name}" for name in matrix.took]
     assert {name: matrix.rows()[name] for name in names} == dict.fromkeys(names, len(HALVES))
+
+
+@pytest.mark.usefixtures("seen")
+def test_the_clocks_that_jumped_were_an_hour_apart(matrix: Matrix) -> None:
+    apart = dict(matrix.ask("SELECT cell, min(abs(clocks_apart))::int FROM fault_row GROUP BY 1"))
+    for name in matrix.took:
+        assert (apart[f"{OTHERS}-{name}"] >= HOUR_SECONDS - 60) == ("clock" in name)
 
 
 @pytest.mark.usefixtures("seen")
