@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from mqsite.stack import ports
 from mqsite.stack.servers import TemporaryServers
+from tests.faults import standby
 from tests.faults.cells import (
     AFTER,
     BEAT,
@@ -62,6 +63,7 @@ class Matrix:
         self.cells, self.folder = cells, folder
         self.numbers = {cell: number for number, cell in enumerate(cells)}
         self.took: dict[str, float] = {}  # seconds of each round, from the fault until all was settled
+        self.took_at_standby: dict[str, float] = {}
         self.servers = TemporaryServers()
         self.servers.start()
         self.house = House(
@@ -98,6 +100,7 @@ class Matrix:
         self.start_worker()
         for number, (kind, cells) in enumerate(rounds):
             self.run_round(f"{kind}-{number}", kind, cells)
+        self.took_at_standby = standby.disturb(self)
         self.shut_down()
         return self.count()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults import guarantees
+from tests.faults import guarantees, standby
 from tests.faults.cells import FULL, HALVES, OTHERS, PAIRWISE, SHUTDOWN, Cell, Seen, choose
 from tests.faults.matrix import HOUR_SECONDS, Matrix
 
@@ -43,7 +43,11 @@ def seen(matrix: Matrix, request: pytest.FixtureRequest) -> dict[Cell, Seen]:
             guarantees.PAGE.write_text(guarantees.render(seen))
         return seen
     finally:  # shown if it fails
-        print(f"Seconds until others had taken over: {matrix.took}", *map(matrix.house.logs, matrix.proxies), sep="\n")
+        print(
+            f"Seconds until others had taken over: {matrix.took | matrix.took_at_standby}",
+            *map(matrix.house.logs, matrix.proxies),
+            sep="\n",
+        )
 
 
 def test_each_keeps_its_promise(seen: dict[Cell, Seen], cell: Cell) -> None:
@@ -61,6 +65,16 @@ def test_the_clocks_that_jumped_were_an_hour_apart(matrix: Matrix) -> None:
     apart = dict(matrix.ask("SELECT cell, min(abs(clocks_apart))::int FROM fault_row GROUP BY 1"))
     for name in matrix.took:
         assert (apart[f"{OTHERS}-{name}"] >= HOUR_SECONDS - 60) == ("clock" in name)
+
+
+@pytest.mark.usefixtures("seen")
+def test_an_errand_that_is_lost_with_a_worker_that_stands_by_is_made_up_for_by_a_sweep(matrix: Matrix) -> None:
+    assert {name: matrix.rows()[f"standby-{name}"] for name in matrix.took_at_standby} == {
+        "killed": len(HALVES),
+        "stopped": len(HALVES),
+        "forgotten": len(HALVES),
+    }
+    assert max(matrix.took_at_standby.values()) < standby.SWEEP_SECONDS + 1
 
 
 @pytest.mark.usefixtures("seen")
