@@ -4,16 +4,10 @@ import os
 from typing import Any
 
 from celery import Celery, signals
-from kombu.transport import redis
 
 from mqsite.memory import freeze_startup
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mqsite.settings")
-
-# A worker on its way down gives back the nudges it did not come to. kombu 5.7.0 tries that also with a connection
-# that is gone, and fails.
-is_connected = property(lambda channel: getattr(channel.connection, "client", None) is not None)
-setattr(redis.Channel, "do_restore", is_connected)  # noqa: B010 - a plain value in kombu
 
 app = Celery("mqsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
