@@ -56,6 +56,10 @@ local now = tonumber(redis.call('TIME')[1]) + redis.call('TIME')[2] / 1e6
 redis.call('ZADD', KEYS[2], string.format('%.6f', now + ARGV[2]), ARGV[1])
 return false
 """
+# A call has begun. Not below zero: the count may have been forgotten meanwhile, and a worker out of time calls uncounted.
+_BEGIN = """
+if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DECR', KEYS[1]) end
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +93,7 @@ def run_errands() -> None:
 @shared_task(name="mqsite.consume")
 def consume() -> None:
     """Celery's way in. What there is to do, the list and the database know."""
-    hints.attempt(lambda: hints.client().decr(_key("calls")))
+    hints.attempt(lambda: hints.client().eval(_BEGIN, 1, _key("calls")))
     run_errands()
 
 

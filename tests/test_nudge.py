@@ -127,6 +127,15 @@ def test_a_task_that_begins_makes_room_for_another_call(monkeypatch: pytest.Monk
     assert count_calls() == 2
 
 
+def test_calls_that_were_not_counted_make_no_room_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nudge, "MOST_CALLS", 1)
+    for _ in range(3):
+        nudge.consume()  # called by a worker out of time
+    for name in ("orders", "returns"):
+        wake(name)
+    assert count_calls() == 1
+
+
 def test_calls_that_were_lost_with_the_broker_hold_up_the_next_ones_for_seconds_only() -> None:
     wake("orders")
     assert 0 < hints.client().ttl(key("calls")) <= nudge.NUDGE_SECONDS
