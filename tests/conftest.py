@@ -6,14 +6,27 @@ from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
+from django.test import TransactionTestCase
+from pytest_django import DjangoDbBlocker
 
 from mqsite.stack.servers import TemporaryServers
+from tests import clean_state
 from tests.house import House, drop_templates
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="all cells of the fault matrix, not only each pair once")
     parser.addoption("--write-guarantees", action="store_true", help="with --full: write docs/guarantees.md")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Tests that commit leave the database as `migrate` did."""
+    with django_db_blocker.unblock():
+        clean_state.remember()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", clean_state.restore)
+        yield
 
 
 @pytest.fixture(scope="module")
