@@ -11,7 +11,7 @@ BASE: dict[str, Any] = {"deadline": None, "print_blob": True, "suppress_health_c
 
 def look_shortly(machine: type[RuleBasedStateMachine]) -> None:
     """The same few seconds each time."""
-    options = settings(max_examples=12, stateful_step_count=30, derandomize=True, **BASE)
+    options = settings(max_examples=4, stateful_step_count=30, derandomize=True, **BASE)
     run_state_machine_as_test(machine, settings=options)
 
 
