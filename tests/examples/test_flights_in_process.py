@@ -56,16 +56,16 @@ def reset(group: str, partitions: list[int] | None = None) -> None:
     logs.services.reset_offsets(group, "to-earliest", topics={"flights": partitions}, actor="test")
 
 
-def test_ten_days_add_up_and_a_replay_changes_nothing() -> None:
+def test_two_days_add_up_and_a_replay_changes_nothing() -> None:
     """The whole month is read by real workers in test_flights_end_to_end."""
-    record_all(10)
+    record_all(2)
     read_to_the_end("delay-board", "fleet")
     handle_all()
-    assert read_state() == final_state(10)
+    assert read_state() == final_state(2)
     reset("delay-board")
     assert read_board() == {}
     read_to_the_end("delay-board")
-    assert read_state() == final_state(10)  # no message either: nobody asked for a second rebooking
+    assert read_state() == final_state(2)  # no message either: nobody asked for a second rebooking
 
 
 def test_an_event_says_what_happened() -> None:
@@ -102,27 +102,27 @@ def test_departures_recorded_again_are_left_out() -> None:
 
 
 def test_a_reset_of_some_partitions_takes_back_what_came_from_them() -> None:
-    record_all(5)
+    record_all(2)
     read_to_the_end("delay-board", "fleet")
     handle_all()
     others = list(BoardRow.objects.exclude(partition__in=[1, 4]).values())
     reset("delay-board", partitions=[1, 4])
     assert list(BoardRow.objects.values()) == others
     read_to_the_end("delay-board")
-    assert read_state() == final_state(5)
+    assert read_state() == final_state(2)
 
 
 def test_a_reset_in_the_middle_of_the_first_reading_rebooks_nobody_twice() -> None:
-    record_all(5)
+    record_all(2)
     for partition in range(6):
         logs.consumer.drain(
             "delay-board", "flights", partition, stop=BoardRow.objects.filter(partition=partition).exists
         )
-    assert 0 < read_state()["lag"]["delay-board"] < final_state(5)["records"]
+    assert 0 < read_state()["lag"]["delay-board"] < final_state(2)["records"]
     reset("delay-board")
     read_to_the_end("delay-board", "fleet")
     handle_all()
-    assert read_state() == final_state(5)
+    assert read_state() == final_state(2)
 
 
 def test_a_reset_does_not_deadlock_with_a_batch_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,10 +165,10 @@ def somebody_waits_for_a_lock() -> bool:
 
 
 def test_a_replay_moves_no_aircraft_back() -> None:
-    record_all(3)
+    record_all(2)
     read_to_the_end("fleet")
     reset("fleet")
-    logs.consumer.drain("fleet", "flights", 0, stop=lambda: read_state()["lag"]["fleet"] < final_state(3)["records"])
+    logs.consumer.drain("fleet", "flights", 0, stop=lambda: read_state()["lag"]["fleet"] < final_state(2)["records"])
     state = read_state()
     assert state["lag"]["fleet"] > 0
-    assert state["aircraft"] == final_state(3)["aircraft"]
+    assert state["aircraft"] == final_state(2)["aircraft"]

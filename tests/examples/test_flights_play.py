@@ -58,10 +58,10 @@ def test_it_goes_on_and_says_when_it_is_complete(house: House) -> None:
 
 
 def test_two_at_once_record_each_departure_once(house: House) -> None:
-    play = partial(house.manage, "play_flights", "--all-at-once", "--days", "5")
+    play = partial(house.manage, "play_flights", "--all-at-once", "--days", "2")
     for output in all_at_once([play, play]):
-        assert output.endswith(f"Complete: {expect(5).records:,} departures.\n")
-    assert departures(house) == count(house, "logs_record") == expect(5).records
+        assert output.endswith(f"Complete: {expect(2).records:,} departures.\n")
+    assert departures(house) == count(house, "logs_record") == expect(2).records
 
 
 def test_sigterm_ends_it_without_a_word_of_python(house: House) -> None:
@@ -75,6 +75,7 @@ def test_sigterm_ends_it_without_a_word_of_python(house: House) -> None:
     assert departures(house) == count(house, "logs_record") < expect().records
 
 
+@pytest.mark.slow
 def test_a_database_that_restarts_is_waited_for(private_stack: TemporaryServers) -> None:
     with closing(House(database_url=private_stack.postgres.url())) as house:
         playing = start_playing(house, "--days", "1", "--speed", QUICK)
