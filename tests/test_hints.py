@@ -155,39 +155,35 @@ async def total_heard(hear: Hear, total: int) -> int:
     return heard
 
 
-async def test_a_script_that_ends_has_sent_its_hints() -> None:
+CHILDREN = """
+give(1)
+hints.flush()
+give(10)  # in the gap after the first
+child = os.fork()
+if child == 0:
+    give(100)
+    sys.exit()
+os.waitpid(child, 0)
+child = os.fork()
+if child == 0:  # as Celery ends a child of its prefork pool
+    give(1_000)
+    signals.worker_process_shutdown.send(sender=None)
+    os._exit(0)
+os.waitpid(child, 0)
+child = multiprocessing.get_context('fork').Process(target=give, args=[10_000])
+child.start()
+child.join()
+give(100_000)
+"""
+
+
+async def test_a_script_and_its_forked_children_have_sent_their_own_hints_once_they_end() -> None:
     async with listening("script") as hear:
-        # The second hint comes in the gap after the first.
-        await asyncio.to_thread(run_script, "give(1)\nhints.flush()\ngive(10)\n")
-        assert await total_heard(hear, 11) == 11
+        await asyncio.to_thread(run_script, CHILDREN)
+        assert await total_heard(hear, 111_111) == 111_111
 
 
-def test_a_script_that_ends_has_woken(target: Target) -> None:
-    run_script(f"nudge.wake(tasks.consume, *{target!r})\n")
-    wait_until(lambda: listed() == [target])
-
-
-FORK = "give(1)\nhints.flush()\ngive(10)\nchild = os.fork()\nif child == 0:\n{}\nos.waitpid(child, 0)\n"
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        FORK.format("    give(100)\n    sys.exit()"),
-        # As Celery ends a child of its prefork pool.
-        FORK.format("    give(100)\n    signals.worker_process_shutdown.send(sender=None)\n    os._exit(0)"),
-        "give(11)\nhints.flush()\n"
-        "child = multiprocessing.get_context('fork').Process(target=give, args=[100])\nchild.start()\nchild.join()\n",
-    ],
-    ids=["fork", "celery", "multiprocessing"],
-)
-async def test_a_forked_child_sends_its_own_hints_and_none_of_its_parents(body: str) -> None:
-    async with listening("script") as hear:
-        await asyncio.to_thread(run_script, body + "give(1000)\n")
-        assert await total_heard(hear, 1_111) == 1_111
-
-
-def test_a_forked_child_wakes(target: Target) -> None:
+def test_a_forked_child_has_woken_once_it_ends(target: Target) -> None:
     """Its parent's connections to the broker are not its own."""
     other = ("group", "parent", 0)
     run_script(
