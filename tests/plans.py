@@ -29,6 +29,17 @@ def scans(nodes: list[dict[str, Any]]) -> dict[str, set[str]]:
     return found
 
 
+def commit_often(group_partition_ids: list[int], count: int) -> None:
+    """Offsets 1 to count for each, one row each, as so many calls of `commit_offset` leave them until the sweep."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO logs_commit (group_partition_id, number, committed, at)"
+            " SELECT id, nextval('logs_commit_number'), n, clock_timestamp()"
+            " FROM unnest(%s::int[]) id, generate_series(1, %s) n",
+            [group_partition_ids, count],
+        )
+
+
 class Reads(NamedTuple):
     seq_scans: int
     index_scans: int

@@ -8,7 +8,7 @@ from django.db import connection
 from logs import selectors, services
 from logs.models import Commit, ConsumerGroup, GroupPartition, Member
 from logs.services import GroupReader, NewRecord, group_reader, read_group
-from tests.plans import counting_reads, plan_of, scans
+from tests.plans import commit_often, counting_reads, plan_of, scans
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,14 +30,9 @@ def crowd(monkeypatch: pytest.MonkeyPatch) -> None:
     held = GroupPartition.objects.bulk_create(
         [GroupPartition(group=group, partition_id=id_) for group in groups for id_ in partitions]
     )
+    commit_often([row.id for row in held], COMMITS)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO logs_commit (group_partition_id, number, committed, at)"
-            " SELECT id, nextval('logs_commit_number'), n, clock_timestamp()"
-            " FROM unnest(%s::int[]) id, generate_series(1, %s) n",
-            [[row.id for row in held], COMMITS],
-        )
-        cursor.execute("ANALYZE")
+        cursor.execute("ANALYZE logs_topic, logs_partition, logs_consumergroup, logs_group_partition, logs_commit")
     records = [NewRecord(n, partition=n % PARTITIONS) for n in range(400)]
     services.publish_many("orders", records, boundary="shop")
 
@@ -120,7 +115,7 @@ def test_many_members_are_found_by_their_group() -> None:
     others = ConsumerGroup.objects.exclude(id=group.id)
     expires_at = "2100-01-01T00:00Z"
     Member.objects.bulk_create(
-        [Member(group=g, name=f"m{n}", session_seconds=9, expires_at=expires_at) for g in others for n in range(20)]
+        [Member(group=g, name=f"m{n}", session_seconds=9, expires_at=expires_at) for g in others for n in range(5)]
     )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE logs_member")

@@ -21,12 +21,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 FILL = """
     INSERT INTO queues_message (queue_id, state, priority, position, due_at, sender, payload)
     SELECT %s, (ARRAY[0, 0, 0, 2, 4])[1 + n %% 5], n %% 3, n, now() + n * interval '1 min', '', 'x'
-    FROM generate_series(1, 30000) n"""
+    FROM generate_series(1, 12000) n"""
 
 
 @pytest.fixture(params=["fresh statistics", "statistics of an empty table"])
 def standing(bookings: Queue, request: pytest.FixtureRequest) -> int:
-    """Thirty thousand messages in three states; the id of their queue."""
+    """Twelve thousand messages in three states; the id of their queue."""
     queue_id = selectors.locate_queue("bookings").queue_id
     with connection.cursor() as cursor:
         if request.param == "statistics of an empty table":
@@ -41,7 +41,7 @@ MASS_DELETION = """
     DELETE FROM queues_message WHERE position > 200;
     INSERT INTO queues_message (queue_id, state, priority, ordered, group_key, position, sender, payload)
     SELECT %s,
-        CASE WHEN n <= 9 THEN 0 ELSE 3 END, 0, true, n %% 9, 30000 + n, '', 'x' FROM generate_series(1, 2000) n"""
+        CASE WHEN n <= 9 THEN 0 ELSE 3 END, 0, true, n %% 9, 12000 + n, '', 'x' FROM generate_series(1, 2000) n"""
 
 
 @pytest.fixture
