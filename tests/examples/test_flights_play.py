@@ -15,6 +15,8 @@ from tests.concurrency import all_at_once
 from tests.house import PROJECT, House
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 QUICK = "200000"  # a day in less than half a second, if it could be played as fast
 
 
@@ -75,7 +77,6 @@ def test_sigterm_ends_it_without_a_word_of_python(house: House) -> None:
     assert departures(house) == count(house, "logs_record") < expect().records
 
 
-@pytest.mark.slow
 def test_a_database_that_restarts_is_waited_for(private_stack: TemporaryServers) -> None:
     with closing(House(database_url=private_stack.postgres.url())) as house:
         playing = start_playing(house, "--days", "1", "--speed", QUICK)

@@ -26,6 +26,7 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow  # copies a whole PostgreSQL, twice
 def test_a_project_that_nobody_can_reach_is_served_from_outside(
     outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
