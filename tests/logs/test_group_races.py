@@ -21,7 +21,7 @@ from logs.errors import (
     ResetOvertaken,
 )
 from logs.models import Reset, ResetMove
-from logs.services import GroupReader, group_reader, read_group, resets
+from logs.services import Assignment, GroupReader, group_reader, read_group, resets
 from tests.concurrency import all_at_once, held_open, in_thread
 from tests.house import PROJECT
 from tests.logs.racing import PARTITIONS, ROUNDS, acquire, committed, create_group, publish, someone_waits
@@ -173,12 +173,12 @@ def test_who_acquires_or_takes_again_all_the_time_holds_nothing_once_a_pause_has
     publish(PARTITIONS)
     stop = threading.Event()
 
-    def take(partition: int) -> int:
-        held, taken = acquire(partition), 0
+    def take(held: Assignment) -> int:
+        taken = 0
         while not stop.is_set():
             services.release_partition(held)
             taken += bool(services.take_again(held, member="a"))
-            other = services.acquire_partition("billing", "orders", partition + 2, member="a")
+            other = services.acquire_partition("billing", "orders", held.partition + 2, member="a")
             if other:
                 services.release_partition(other)
         services.release_partition(held)
@@ -193,7 +193,7 @@ def test_who_acquires_or_takes_again_all_the_time_holds_nothing_once_a_pause_has
         stop.set()
         return held
 
-    works: list[Callable[[], int]] = [partial(take, 0), partial(take, 1), pause]
+    works: list[Callable[[], int]] = [partial(take, acquire(0)), partial(take, acquire(1)), pause]
     *taken, held = all_at_once(works)
     assert min(taken) > 0
     assert held == 0
