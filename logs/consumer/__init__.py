@@ -37,7 +37,8 @@ def drain(group: str, topic: str, partition: int, *, stop: Stop) -> bool:
     """Read a partition to its end, or for DRAIN_SECONDS; whether more is left to do.
 
     Looks again after it has let go: a record published in between has nobody else to find it. A handler with limits
-    is left to the sweep after that time, so that its other partitions have their turn.
+    is left to the sweep after that time, so that its other partitions have their turn; a worker that stops leaves it to
+    another.
     """
     subscription = subscriptions.get(Reads(group, topic))
     if subscription is None:
@@ -52,7 +53,7 @@ def drain(group: str, topic: str, partition: int, *, stop: Stop) -> bool:
         with limits.slot(subscription.limit_name, subscription.options.concurrency) as is_free:
             if not is_free or not hold_and_read(subscription, partition, halt):
                 return False
-    return not subscription.options.is_limited
+    return stop() or not subscription.options.is_limited
 
 
 def sweep(*, stop: Stop) -> int:
@@ -173,7 +174,7 @@ def _read_on(assignment: Assignment, subscription: Subscription, halt: Stop) -> 
         chunk = pace.choose(waiting)
         granted = limits.take_tokens(subscription.limit_name, subscription.options.rate, len(chunk), halt=halt)
         if not granted:
-            return False
+            return halt()
         delivered = deliver(assignment, subscription, chunk[:granted], halt)
         if not delivered.goes_on:
             return False

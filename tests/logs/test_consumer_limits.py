@@ -51,6 +51,22 @@ def test_no_more_partitions_are_read_at_once_than_the_handler_wants(full: Subscr
     assert (others, seen) == ([False], [0] * 4)
 
 
+@pytest.mark.parametrize("looks", [0, 3], ids=["before it begins", "while it waits for its rate"])
+def test_a_worker_on_its_way_down_leaves_a_limited_partition_to_another_at_once(full: Subscribed, looks: int) -> None:
+    """Not to the sweep: what it was woken for, nobody else is."""
+    seen: list[int] = []
+    looked: list[None] = []
+
+    def stop() -> bool:
+        looked.append(None)
+        return len(looked) > looks
+
+    full(lambda record: seen.append(record.offset), rate=1)
+    limits.take_tokens(subscriptions._entries[Reads("billing", "orders")].limit_name, 1, 1, halt=lambda: False)
+    assert consumer.drain("billing", "orders", 0, stop=stop) is True
+    assert seen == []
+
+
 @pytest.mark.parametrize("delivery", ["transaction", "at_least_once", "at_most_once"])
 def test_a_log_is_handled_no_faster_than_its_rate(full: Subscribed, delivery: str) -> None:
     done: list[float] = []
