@@ -72,6 +72,9 @@ acknowledged, once, and nothing is held.
 What `at_most_once` may lose is what a worker had in hand. An ack of `at_least_once` does not wait for the disk: a
 crash of PostgreSQL may bring a message again that was acknowledged in the second before it.
 
+Only the clock of PostgreSQL counts, never that of a worker. If it jumps back, what somebody held who
+dies then, and what waits for its time, comes so much later.
+
 """
 COLUMNS = """\
 | when | half | delivery | rows: promised | seen | effects outside: promised | seen |
