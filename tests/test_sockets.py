@@ -47,7 +47,8 @@ class CountingSocket(SnapshotSocket):
 
 
 @pytest.fixture(autouse=True)
-async def _fresh() -> AsyncIterator[None]:
+async def _fresh(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    monkeypatch.setattr(sockets, "TICK_SECONDS", 2 * GAP_SECONDS)
     CountingSocket.shown = CountingSocket.reads = 0
     CountingSocket.fails_with = None
     CountingSocket.may_go_on.set()

@@ -28,7 +28,7 @@ from tests.rest import client_of, patch, post
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-rolled_back = pytest.mark.django_db  # for refusals, which leave nothing: ten times as fast
+rolled_back = pytest.mark.django_db  # for refusals, which leave nothing
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from tests.rest import client_of, patch, post
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-rolled_back = pytest.mark.django_db  # for refusals, which leave nothing: ten times as fast
+rolled_back = pytest.mark.django_db  # for refusals, which leave nothing
 
 FETCH = "/api/topics/orders/partitions/0/records/"
 OFFSETS = "/api/topics/orders/partitions/0/offsets/"
