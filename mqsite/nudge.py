@@ -56,7 +56,7 @@ local now = tonumber(redis.call('TIME')[1]) + redis.call('TIME')[2] / 1e6
 redis.call('ZADD', KEYS[2], string.format('%.6f', now + ARGV[2]), ARGV[1])
 return false
 """
-# A call has begun. Not below zero: the count may have been forgotten meanwhile, and a worker out of time calls uncounted.
+# A call has begun. Not below zero: the count may have been forgotten, and a worker out of time calls uncounted.
 _BEGIN = """
 if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DECR', KEYS[1]) end
 """
