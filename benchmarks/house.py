@@ -153,7 +153,7 @@ def describe_setting() -> list[str]:
     return [
         f"PostgreSQL {version}: {', '.join(settings)}.",
         f"{os.cpu_count()} cores, shared by servers and clients; load average before: {os.getloadavg()[0]:.1f}.",
-        f"Flushing 8 kB to this disk takes {median * 1e6:.0f} µs, the longest of {FLUSHES:,} took {longest * 1e3:.0f} ms.",
+        f"Flushing 8 kB to this disk takes {median * 1e6:.0f} µs, the longest of {FLUSHES:,} {longest * 1e3:.0f} ms.",
         f"Python {platform.python_version()}, Django {django.__version__}, psycopg {psycopg.__version__}.",
     ]
 
