@@ -11,12 +11,14 @@ CREATE FUNCTION logs_acquire_one(
 DECLARE
     found_ record;
 BEGIN
-    SELECT g.id, g.partition_id, g.group_id, b.name INTO found_
+    -- One row by its key in each: in a join, small tables whose statistics are old have all groups of the topic read.
+    SELECT g.id, g.partition_id, g.group_id, (
+        SELECT b.name FROM logs_consumergroup c JOIN mqsite_boundary b ON b.id = c.owner_id WHERE c.id = g.group_id)
+        INTO found_
     FROM logs_group_partition g
-    JOIN logs_consumergroup c ON c.id = g.group_id AND c.name = group_
-    JOIN mqsite_boundary b ON b.id = c.owner_id
-    JOIN logs_partition p ON p.id = g.partition_id AND p.number = number_
-    JOIN logs_topic t ON t.id = p.topic_id AND t.name = topic_;
+    WHERE g.group_id = (SELECT c.id FROM logs_consumergroup c WHERE c.name = group_)
+      AND g.partition_id = (SELECT p.id FROM logs_partition p WHERE p.number = number_
+                            AND p.topic_id = (SELECT t.id FROM logs_topic t WHERE t.name = topic_));
     IF NOT FOUND THEN
         RETURN;
     END IF;
