@@ -14,7 +14,7 @@ from itertools import cycle, islice
 from benchmarks.business import make_business_table
 from benchmarks.house import Worker, settle
 from benchmarks.log_calls import VALUES
-from benchmarks.messaging import BATCH_QUEUE, BATCHES, OWNER, ROW_QUEUE, ROWS
+from benchmarks.messaging import BATCH_QUEUE, BATCHES, LEASED_ROW_QUEUE, OWNER, ROW_QUEUE, ROWS
 from benchmarks.options import Options
 from benchmarks.peer import Peer, run_peer
 from benchmarks.queue_peers import CONCURRENCY, HANDLE_SECONDS, run_celery, run_stamped
@@ -52,6 +52,19 @@ def measure_rows(options: Options) -> Iterator[Row]:
     )
     yield from _compare(found, "records", "records one at a time, a row each", Goal(8))
     yield from _compare(found, "messages", "messages one at a time, a row each", Goal(8))
+
+
+def measure_deliveries(options: Options) -> Iterator[Row]:
+    """One message at a time, each call writes a row that is durable once its message is acknowledged: transaction mode,
+    where up to 100 calls and their acks share a transaction / leased, where each call commits its own."""
+    make_business_table()
+    count = options.messages // 5
+    with run_stamped() as (stamps, worker):
+        taken = partial(_handle, stamps, worker, partial(_send, ROW_QUEUE, count))
+        leased = partial(_handle, stamps, worker, partial(_send, LEASED_ROW_QUEUE, count))
+        found = measure(options.rounds, {"taken": taken, "leased": leased})
+    case = "handlers of our worker that write a row a message: transaction mode / leased"
+    yield compare(case, found["taken"], found["leased"], goal=Goal(1.2))
 
 
 def _measure(options: Options, **loads: Callable[[], int]) -> dict[str, list[float]]:

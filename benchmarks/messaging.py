@@ -26,6 +26,7 @@ TIMED = Topic("benchmark.timed", owner=OWNER, partitions=4, configs=FOREVER)
 HANDLER = Group("benchmark.handler", owner=OWNER, auto_offset_reset="earliest")
 BATCH_QUEUE = Queue("benchmark.batches", owner=OWNER)
 ROW_QUEUE = Queue("benchmark.rows", owner=OWNER)
+LEASED_ROW_QUEUE = Queue("benchmark.leased-rows", owner=OWNER)
 
 
 @subscribe(READER, WOKEN, SINGLES)
@@ -66,5 +67,12 @@ def write_for_record(_: Record) -> None:
 
 @handle(ROW_QUEUE)
 def write_for_message(_: Message) -> None:
+    insert_business_row()
+    stamps.note(1)
+
+
+@handle(LEASED_ROW_QUEUE, delivery="at_least_once")
+def write_for_leased_message(_: Message) -> None:
+    """Its INSERT is a transaction of its own."""
     insert_business_row()
     stamps.note(1)

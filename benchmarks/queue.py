@@ -12,12 +12,14 @@ Both sides of a case are measured in every round, one after the other and in alt
 the median of the rounds' own ratios. `ours` and `against` are medians, and on a shared machine they drift:
 trust the ratios. All of ours goes through `queues.services`, in Python, with payloads of 250 bytes unless said.
 What exactly is measured is said in `benchmarks/queue_rates.py`, `benchmarks/queue_life.py`,
-`benchmarks/queue_ordered.py`, `benchmarks/queue_peers.py` and `benchmarks/consumer_latency.py`.""",
+`benchmarks/queue_ordered.py`, `benchmarks/queue_peers.py`, `benchmarks/consumer_rates.py` and
+`benchmarks/consumer_latency.py`.""",
     cases={
         "batches": "benchmarks.queue_rates.measure_batches",
         "singles": "benchmarks.queue_rates.measure_singles",
         "receive": "benchmarks.queue_rates.measure_receive",
         "handlers": "benchmarks.queue_rates.measure_handlers",
+        "deliveries": "benchmarks.consumer_rates.measure_deliveries",
         "snapshot": "benchmarks.queue_life.measure_snapshot",
         "standing": "benchmarks.queue_life.measure_standing",
         "wal": "benchmarks.queue_life.measure_wal",
