@@ -25,6 +25,7 @@ from queues.handlers import handle
 from queues.models import Handling, Quota
 from queues.rows import Message
 from queues.services import NewMessage, find_reply, request, send, send_many, set_quota
+from tests.nudging import forget_all
 from tests.shop import Shop, both, committed, deliveries, in_test_transaction, open_shop
 
 pytest_plugins = ["mqsite.testing"]
@@ -61,6 +62,8 @@ class FlightsTest(MessagesMixin, TestCase):
         assert await BoardRow.objects.acount() == 1
 
     def test_callbacks_of_a_commit_wake_nobody(self) -> None:
+        hints.flush()
+        forget_all()  # what tests before it woke is claimed for seconds
         with self.captureOnCommitCallbacks(execute=True):
             record_departures(list(read_departures(1))[:20])
             self.mq.run()
