@@ -1,12 +1,13 @@
 """What is to be sent soon, by one background thread of this process: its callers never wait for a server.
 
 What comes under the same key while it waits is added up. The first of a quiet time leaves
-at once; under load what has come together leaves every `gap_seconds`, or more rarely where
-sending is slow, but every `most_gap_seconds`. For hints only: what is too much, what cannot be sent and what waits when
-the process is killed is lost.
+at once; under load what has come together leaves every `gap_seconds`, or more rarely once
+sending has taken more than a tenth of the time lately, but every `most_gap_seconds`. For hints only: what is too much,
+what cannot be sent and what waits when the process is killed is lost.
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -17,7 +18,8 @@ from typing import Any, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 logger = logging.getLogger(__name__)
 
-GAP_PER_SENDING = 9  # a sending's duration times this is its gap: a tenth of the time goes to hints
+GAP_PER_SENDING = 9  # a sending's duration times this is the rest it asks for: a tenth of the time goes to hints
+CREDIT_SECONDS = 0.1  # of rest that a quiet time saves up: one slow sending does not hold up what comes next
 EXIT_SECONDS = 1.0  # a process that ends waits for its hints no longer than that
 MOST_ENTRIES = 10_000
 MOST_DETAILS = 24  # kept of one entry; the others are only counted
@@ -88,6 +90,7 @@ class Outbox(Generic[K]):
                 Finalize(None, self.flush, exitpriority=0)
 
     def _run(self) -> None:
+        rested_at = -math.inf
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
@@ -101,9 +104,11 @@ class Outbox(Generic[K]):
                 self._send(waiting)
             except Exception:  # the thread goes on whatever happens
                 logger.exception("Dropped %s hints", len(waiting))
-            gap_seconds = (time.monotonic() - started) * GAP_PER_SENDING
+            now = time.monotonic()
+            rested_at = max(rested_at, now - CREDIT_SECONDS) + (now - started) * GAP_PER_SENDING
+            rested_at = min(rested_at, now + self._most_gap_seconds)
             with self._changed:
                 self._done = self._taken
                 self._changed.notify_all()
-            self._hurry.wait(min(max(gap_seconds, self._gap_seconds), self._most_gap_seconds))
+            self._hurry.wait(max(rested_at - now, self._gap_seconds))
             self._hurry.clear()

@@ -1,5 +1,6 @@
 """The outbox: the first leaves at once, the others together, never too many, whatever sending does."""
 
+import math
 import threading
 from typing import Any
 
@@ -65,6 +66,18 @@ def test_what_is_sent_slowly_is_sent_rarely(sent: Sent, monkeypatch: pytest.Monk
 def test_what_is_sent_slowly_is_sent_all_the_same(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "GAP_PER_SENDING", 1e9)
     box = Outbox(sent, most_gap_seconds=0.02)
+    box.put("first")
+    wait_until(lambda: sent.sendings)
+    box.put("second")
+    wait_until(lambda: len(sent.sendings) == 2)
+
+
+def test_one_slow_sending_after_a_quiet_time_does_not_hold_up_the_next(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "GAP_PER_SENDING", 1e9)
+    monkeypatch.setattr(outbox, "CREDIT_SECONDS", math.inf)
+    box = Outbox(sent, most_gap_seconds=NEVER_SECONDS)
     box.put("first")
     wait_until(lambda: sent.sendings)
     box.put("second")
