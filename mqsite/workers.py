@@ -8,6 +8,7 @@ nor beat.
 import logging
 import mmap
 import os
+import random
 import socket
 import threading
 import uuid
@@ -208,6 +209,7 @@ def stop_timers() -> None:
 
 
 def _repeat(job: Callable[[], None], seconds: float) -> None:
+    pause = seconds * random.random()  # processes that are forked together do not all work at once from then on
     while not _stopped.is_set():
         try:
             close_old_connections()
@@ -215,6 +217,7 @@ def _repeat(job: Callable[[], None], seconds: float) -> None:
         except Exception:  # the thread must outlive any outage of the database
             logger.exception("%s failed, next try in %s s", job.__name__, seconds)
             connections.close_all()
-        _stopped.wait(seconds)
+        _stopped.wait(pause)
+        pause = seconds
     beside.close(DEFAULT_DB_ALIAS)
     connections.close_all()

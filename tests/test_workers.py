@@ -1,5 +1,6 @@
 """A worker process says that it is alive, and its timers outlive whatever their jobs do."""
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -36,6 +37,22 @@ def test_timers_go_on_after_a_failure_and_leave_when_stopped(jobs: list[str]) ->
     assert workers.count_alive()["alive"] == 1
     workers.stop_timers()
     assert WorkerProcess.objects.count() == 0
+
+
+def test_the_first_pause_is_of_any_length_so_that_forked_processes_fall_out_of_step(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MQSITE_HEARTBEAT_SECONDS = settings.MQSITE_SWEEP_SECONDS = 3600.0
+    swept: list[str] = []
+    monkeypatch.setattr(workers, "_sweeps", [lambda: swept.append("sweep")])
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    workers.start_timers()
+    try:
+        wait_until(lambda: len(swept) == 2)
+    finally:
+        workers.stop_timers()
+        workers._stopped.clear()
+    assert len(swept) == 2, "the second pause is a whole one"
 
 
 def test_a_silent_process_counts_as_dead_and_is_forgotten_later() -> None:
