@@ -1,9 +1,9 @@
 """Wakes a consumer. A hint like any other: it may be lost, it may not fail its sender.
 
-An errand is what a worker is to look for: the queue `bookings`, say. Of the many that want it looked for one claims a
-key. A worker that stands by gets the errand at once; else it goes on a list, and a Celery task makes a worker look at
-that. Who gets it drops the key and then looks for work. A claim is tried after its work was committed, however much
-later: one that is refused has an errand on its way that will find it.
+An errand is what a worker is to look for: the queue `bookings`, say. A worker that stands by gets it at once. Else it
+goes on a list, and a Celery task makes a worker look at that: of the many that want it looked for one claims a key, and
+who takes it off the list drops the key and then looks for work. All this is tried after the work was committed, however
+much later: a claim that is refused has an errand on its way that will find it.
 """
 
 import json
@@ -32,7 +32,7 @@ Run = Callable[..., bool]  # takes a target; whether more is left to do
 
 # To the worker that came last: the others are the sooner free for what else is in the broker.
 _GIVE = """
-if not redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[2]) then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local now = tonumber(redis.call('TIME')[1]) + redis.call('TIME')[2] / 1e6
 local last = redis.call('ZPOPMAX', KEYS[3])
 if last[1] and tonumber(last[2]) > now then
@@ -41,6 +41,7 @@ if last[1] and tonumber(last[2]) > now then
     return 0
 end
 redis.call('DEL', KEYS[3])
+redis.call('SET', KEYS[1], 1, 'EX', ARGV[2])
 if redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[3]) then return 0 end
 if not redis.call('LPOS', KEYS[2], ARGV[1]) then redis.call('RPUSH', KEYS[2], ARGV[1]) end
 if tonumber(redis.call('GET', KEYS[4]) or 0) >= tonumber(ARGV[4]) then return 0 end
@@ -48,10 +49,13 @@ redis.call('INCR', KEYS[4])
 redis.call('EXPIRE', KEYS[4], ARGV[2])
 return 1
 """
-# What came on the list meanwhile, or this worker stands by.
+# What is on the list, with its claim dropped, or this worker stands by.
 _STAND_BY = """
 local errand = redis.call('LPOP', KEYS[1])
-if errand then return errand end
+if errand then
+    redis.call('DEL', cjson.decode(errand)[1])
+    return errand
+end
 local now = tonumber(redis.call('TIME')[1]) + redis.call('TIME')[2] / 1e6
 redis.call('ZADD', KEYS[2], string.format('%.6f', now + ARGV[2]), ARGV[1])
 return false
@@ -81,13 +85,11 @@ def wake(run: Run, *target: str | int) -> None:
 def run_errands() -> None:
     """In a worker: see to what is on the list, and stand by for more."""
     until = time.monotonic() + TASK_SECONDS
-    taken = _take()
-    while taken is not None or (taken := _stand_by()) is not None:
+    while (taken := _take()) is not None:
         _run(taken)
         if workers.stopping() or time.monotonic() > until:
             _call_worker()  # more may be on the list
             break
-        taken = _take()
 
 
 @shared_task(name="mqsite.consume")
@@ -105,7 +107,8 @@ class Nudge(NamedTuple):
 
     def ask(self, pipeline: Pipeline, entry: Entry) -> None:
         keys = (self.key(), _key("errands"), _key("standby"), _key("calls"))
-        pipeline.eval(_GIVE, len(keys), *keys, json.dumps(self), NUDGE_SECONDS, MOST_ERRANDS, MOST_CALLS)
+        errand = json.dumps([self.key(), *self])  # the key: whoever takes it off the list drops it
+        pipeline.eval(_GIVE, len(keys), *keys, errand, NUDGE_SECONDS, MOST_ERRANDS, MOST_CALLS)
 
     def hear(self, needs_worker: int) -> None:
         if needs_worker:
@@ -119,7 +122,6 @@ class Nudge(NamedTuple):
 
 
 def _run(taken: Nudge) -> None:
-    hints.attempt(lambda: hints.client().delete(taken.key()))  # from here on a new wake-up needs an errand of its own
     run = _runs.get(taken.name)
     if run is None:
         logger.warning("Nothing here sees to %s; left to the sweeps of other workers.", taken.name)
@@ -128,11 +130,7 @@ def _run(taken: Nudge) -> None:
 
 
 def _take() -> Nudge | None:
-    return _read(hints.attempt(lambda: hints.client().lpop(_key("errands"))))
-
-
-def _stand_by() -> Nudge | None:
-    """What came within STANDBY_SECONDS."""
+    """From the list, or what is given within STANDBY_SECONDS. From here on a new wake-up needs an errand of its own."""
     me = f"{workers.name()}/{threading.get_ident()}"
     given = _key("standby", me)
 
@@ -148,11 +146,11 @@ def _stand_by() -> Nudge | None:
             pipeline.lpop(given)  # given in the last moment
             return pipeline.execute()[1]
 
-    return _read(hints.attempt(wait))
-
-
-def _read(errand: Any) -> Nudge | None:
-    return None if errand is None else Nudge(*json.loads(errand))
+    errand = hints.attempt(wait)
+    if errand is None:
+        return None
+    _, *taken = json.loads(errand)
+    return Nudge(*taken)
 
 
 def _call_worker() -> None:

@@ -16,7 +16,7 @@ def key(*parts: str) -> str:
 
 def listed() -> list[Any]:
     """The targets on the list, the first first."""
-    return [tuple(json.loads(errand)[1]) for errand in hints.client().lrange(key("errands"), 0, -1)]
+    return [tuple(json.loads(errand)[2]) for errand in hints.client().lrange(key("errands"), 0, -1)]
 
 
 def count_calls() -> int:
