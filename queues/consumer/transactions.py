@@ -119,15 +119,17 @@ def _handle(subject: Handled, messages: list[Message], halt: Stop) -> tuple[list
 
 def _run_in_savepoint(subject: Handled, messages: list[Message], halt: Stop) -> Ran:
     session = sql.session(DEFAULT_DB_ALIAS)
-    ran = Ran(0)
+    take_back = sql.mark(DEFAULT_DB_ALIAS)
     try:
-        with transaction.atomic():
-            ran = run(subject.call, subject.options, messages, halt=halt)
-            transaction.set_rollback(ran.error is not None)
+        ran = run(subject.call, subject.options, messages, halt=halt)
+        if ran.error is None:
+            sql.require_sound(DEFAULT_DB_ALIAS)
     except Exception as error:
         ran = Ran(0, error)
-    if ran.error is not None and session.closed:
-        raise ran.error
+    if ran.error is not None:
+        if session.closed:
+            raise ran.error
+        take_back()
     return ran
 
 

@@ -1,9 +1,11 @@
 """The three deliveries, batches, async handlers and retries of a queue's handler."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 
 from mqsite import calling, workers
 from mqsite.errors import NotFound
@@ -58,6 +60,49 @@ def test_messages_share_one_savepoint_and_a_failure_undoes_its_own_writes_only(b
     drain()
     assert written() == [0, 1, 3, 4]
     assert standing() == [(2, "SCHEDULED", "retry")]
+
+
+def catch_a_database_error() -> None:
+    with suppress(DatabaseError), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 / 0")
+
+
+def ask_for_a_rollback() -> None:
+    transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("spoil", [catch_a_database_error, ask_for_a_rollback])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_handler_that_spoils_the_transaction_and_returns_has_failed(
+    bookings: Queue, spoil: Callable[[], None], count: int
+) -> None:
+    def spoil_at_zero(message: Got) -> None:
+        write(message)
+        if message.json() == 0:
+            spoil()
+
+    services.alter_queue("bookings", backoff_seconds=60, actor="ann")
+    handle(bookings)(spoil_at_zero)
+    send(count)
+    drain()
+    assert written() == list(range(1, count))
+    assert standing() == [(0, "SCHEDULED", "retry")]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_a_failed_handler_wanted_after_the_commit_does_not_happen(bookings: Queue, count: int) -> None:
+    after: list[int] = []
+
+    def fail_on_zero(message: Got) -> None:
+        transaction.on_commit(lambda: after.append(message.json()))
+        if message.json() == 0:
+            raise ValueError("no")
+
+    services.alter_queue("bookings", backoff_seconds=60, actor="ann")
+    handle(bookings)(fail_on_zero)
+    send(count)
+    drain()
+    assert after == list(range(1, count))
 
 
 def test_at_most_once_the_message_is_gone_before_the_handler_runs_and_a_failure_is_passed(bookings: Queue) -> None:
