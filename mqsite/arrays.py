@@ -40,13 +40,13 @@ class _ByteaArrayDumper(Dumper):
 
     def dump(self, obj: ByteaArray) -> bytes:
         cells = obj.cells
-        if None in cells:
+        if has_null := None in cells:
             parts = [NULL if cell is None else _pack_length(len(cell)) + cell for cell in cells]
         else:
             parts = [b""] * (2 * len(cells))
             parts[::2] = map(_pack_length, map(len, cells))  # type: ignore[arg-type]
             parts[1::2] = cells  # type: ignore[assignment]
-        return _head(BYTEA, len(cells), has_null=None in cells) + b"".join(parts)
+        return _head(BYTEA, len(cells), has_null=has_null) + b"".join(parts)
 
 
 class _Int8ArrayDumper(Dumper):

@@ -2,6 +2,8 @@
 
 import gc
 
+NEW_OBJECTS = 10_000  # between two collections: a batch of 1,000 makes some thousand tuples that die without one
+
 
 def freeze_startup() -> None:
     """Take what start-up made out of the collector's sight, once, when everything is imported.
@@ -11,3 +13,4 @@ def freeze_startup() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(NEW_OBJECTS)

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from itertools import compress, repeat
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -32,6 +33,8 @@ LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100  # Django Tasks' range
 ROOM_SECONDS = 1.0  # how long a count of a queue's length is good for
 LEAST_ROOM = 1_000  # with less left it is counted at every send
 ROOM_SHARE = 32  # a process takes no more than this part of what is left without counting
+
+_ID = itemgetter(0)  # of what was sent
 
 # How many messages this process may send to a queue, as it is in one revision, before it counts again, and until when.
 _rooms: Remembered[tuple[str, UUID], tuple[int, float]] = Remembered()
@@ -147,10 +150,11 @@ def _announce(name: str, located: rows.Located, sent: list[rows.Sent], batch: ro
         batch = rows.Batch._make(column and list(compress(column, is_new)) for column in batch)
         if not sent:
             return
-    ids = [each.id for each in sent]
+    ids = list(map(_ID, sent))
     if not located.is_ordered:  # ids ascend: the first of a priority is its lowest
-        priorities = batch.priorities or [0] * len(ids)
-        firsts = dict(zip(reversed(priorities), reversed(ids), strict=True))
+        firsts = {0: ids[0]}
+        if batch.priorities:
+            firsts = dict(zip(reversed(batch.priorities), reversed(ids), strict=True))
         lower_floors(located.queue_id, firsts.items(), using=using)
     delays, dues = batch.delays or repeat(0.0), batch.dues or repeat(None)
     announce(
