@@ -119,17 +119,18 @@ def _handle(subject: Handled, messages: list[Message], halt: Stop) -> tuple[list
 
 def _run_in_savepoint(subject: Handled, messages: list[Message], halt: Stop) -> Ran:
     session = sql.session(DEFAULT_DB_ALIAS)
-    take_back = sql.mark(DEFAULT_DB_ALIAS)
+    savepoint = sql.Savepoint(DEFAULT_DB_ALIAS)
     try:
         ran = run(subject.call, subject.options, messages, halt=halt)
         if ran.error is None:
             sql.require_sound(DEFAULT_DB_ALIAS)
+            savepoint.release()
     except Exception as error:
         ran = Ran(0, error)
     if ran.error is not None:
         if session.closed:
             raise ran.error
-        take_back()
+        savepoint.take_back()
     return ran
 
 

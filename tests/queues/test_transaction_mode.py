@@ -113,6 +113,31 @@ def test_what_is_in_hand_is_written_down_beside_the_transaction_and_forgotten_af
     assert Handling.objects.count() == 0
 
 
+def count_heap_fetches() -> int:
+    """Of a look for what is ready: dead index entries that no scan has cleared away."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off")
+        cursor.execute(
+            "EXPLAIN (ANALYZE, FORMAT JSON) SELECT priority, position FROM queues_message"
+            " WHERE queue_id = (SELECT id FROM queues_queue WHERE name = 'bookings') AND state = 0"
+            " ORDER BY priority DESC, position LIMIT 1"
+        )
+        plan = cursor.fetchone()[0][0]["Plan"]
+        cursor.execute("RESET enable_seqscan; RESET enable_bitmapscan; RESET enable_sort")
+    (scan,) = [p for p in plan["Plans"] if p["Node Type"] == "Index Only Scan" and p["Index Name"] == "queues_ready"]
+    return int(scan["Heap Fetches"])
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_scans_clear_away_what_was_acknowledged(bookings: Queue, count: int) -> None:
+    """They cannot where a row was locked under one transaction id and deleted under another."""
+    handle(bookings)(write)
+    services.send_many(bookings, [NewMessage(n) for n in range(count)])
+    drain()
+    assert len(handled()) == count
+    wait_until(lambda: count_heap_fetches() == 0)
+
+
 def test_a_commit_that_fails_is_blamed_on_the_message_that_fails_alone(bookings: Queue) -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE strict_once (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
