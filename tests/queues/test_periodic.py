@@ -1,6 +1,7 @@
 """Commands on a schedule: one message a tick whoever looks, by the database's clock."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +24,14 @@ committing = pytest.mark.django_db(transaction=True)  # seen by other connection
 
 MINUTE = timedelta(minutes=1)
 Declare = Callable[..., Periodic]
+
+
+@pytest.fixture(autouse=True)
+def no_tick_meanwhile(bookings: Queue) -> None:
+    """The minute does not turn while a test runs."""
+    left = 60 - database_now().second
+    if left <= 5:
+        time.sleep(left)
 
 
 @pytest.fixture
@@ -49,9 +58,8 @@ def look() -> Any:
 
 
 def set_back(**ago: float) -> datetime:
-    """The next tick of "close" was the full minute so long ago; that minute."""
-    now = look().now
-    tick: datetime = (now - timedelta(**ago)).replace(second=0, microsecond=0)
+    """The next tick of "close" was the last full minute, or that of so long ago."""
+    tick: datetime = (database_now() - timedelta(**ago)).replace(second=0, microsecond=0)
     PeriodicCommand.objects.update(next_tick=tick)
     return tick
 
@@ -66,7 +74,7 @@ def test_the_first_look_sends_nothing_and_the_first_tick_one_message_with_its_ti
     row = look()
     assert row.now < row.next_tick <= row.now + MINUTE
     assert Message.objects.count() == 0
-    tick = set_back(seconds=5)
+    tick = set_back()
     assert [services.send_ticks(), services.send_ticks()] == [1, 0]
     (message,) = Message.objects.all()
     assert (bytes(message.payload), message.priority, message.sender) == (b'{"kind":"close"}', 7, "clock")
@@ -100,7 +108,7 @@ def test_a_worker_that_dies_between_claim_and_commit_has_sent_and_claimed_nothin
     declare: Declare, bookings: Queue
 ) -> None:
     declare()
-    tick = set_back(seconds=5)
+    tick = set_back()
     killed = []
 
     def die() -> None:
@@ -121,7 +129,7 @@ def test_a_worker_that_dies_between_claim_and_commit_has_sent_and_claimed_nothin
 @committing
 def test_a_worker_at_a_schedule_holds_up_no_other(declare: Declare) -> None:
     declare()
-    set_back(seconds=5)
+    set_back()
     with held_open(services.send_ticks) as commit:
         assert elsewhere(services.send_ticks) == 0
         commit()
@@ -195,7 +203,7 @@ def test_in_a_rolling_deploy_the_older_workers_go_on_until_they_are_gone(declare
     new = declare("* * * * *")
     alive("new", new.revision)
     assert look().crontab == "0 3 1 1 *"
-    set_back(seconds=5)
+    set_back()
     assert services.send_ticks() == 0, "that is for the old ones"
     WorkerProcess.objects.filter(name="old").delete()
     assert services.send_ticks() == 1
@@ -206,7 +214,7 @@ def test_in_a_rolling_deploy_the_older_workers_go_on_until_they_are_gone(declare
 
 def test_a_clock_that_is_set_back_sends_no_tick_again(declare: Declare) -> None:
     declare()
-    set_back(seconds=5)
+    set_back()
     services.send_ticks()
     ahead = look().last_tick + 60 * MINUTE
     PeriodicCommand.objects.update(last_tick=ahead, next_tick=None)  # as an hour ago, when it was an hour later
@@ -224,7 +232,7 @@ def test_a_schedule_that_nobody_declares_any_more_is_forgotten_unless_it_is_paus
     assert services.retire_periodic() == 0
     since = look().undeclared_since
     assert since is not None
-    set_back(seconds=5)
+    set_back()
     assert services.send_ticks() == 1, "declared again"
     assert look().undeclared_since is None
     services.retire_periodic()
@@ -278,7 +286,7 @@ def test_a_tick_that_a_full_queue_refuses_is_tried_again_and_others_go_on(
 def test_the_heartbeat_the_sweep_and_beat_all_look(declare: Declare) -> None:
     declare()
     for look in (consumer.beat, lambda: consumer.sweep(stop=lambda: False), services.run_upkeep):
-        set_back(seconds=5)
+        set_back()
         look()
     assert Message.objects.count() == 3
 
@@ -299,7 +307,9 @@ def test_an_ordered_queue_gets_them_under_the_declared_key(registries: None) -> 
 
 
 def database_now() -> datetime:
-    now: datetime = PeriodicCommand.objects.annotate(now=Now())[0].now
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
     return now.astimezone(UTC)
 
 
