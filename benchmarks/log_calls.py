@@ -70,7 +70,7 @@ def publish_batches(topic: str, size: int, *, calls: int | None = None, is_keyed
 
 def publish_built(topic: str, size: int, *, calls: int) -> Operation:
     """Records that were made before."""
-    batch = [NewRecord(value) for value in VALUES[:size]]
+    batch = VALUES[:size]
     for _ in steps(calls):
         services.publish_many(topic, batch, boundary=OWNER)
         yield size
@@ -81,7 +81,7 @@ def publish_in_transaction(topic: str, size: int, *, calls: int, with_business_r
         with transaction.atomic():
             if with_business_row:
                 insert_business_row()
-            services.publish_many(topic, [NewRecord(value) for value in VALUES[:size]], boundary=OWNER)
+            services.publish_many(topic, VALUES[:size], boundary=OWNER)
         yield size
 
 
@@ -89,7 +89,7 @@ def publish_after_business(topic: str, size: int, *, calls: int) -> Operation:
     """Two transactions: what is given up by not publishing in the first."""
     for _ in steps(calls):
         insert_business_row()
-        services.publish_many(topic, [NewRecord(value) for value in VALUES[:size]], boundary=OWNER)
+        services.publish_many(topic, VALUES[:size], boundary=OWNER)
         yield size
 
 

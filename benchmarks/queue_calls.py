@@ -3,8 +3,9 @@
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 
@@ -70,13 +71,12 @@ def empty_declared(queue: str) -> None:
 def send_batches(
     queue: str, size: int, *, calls: int | None = None, find_key: Callable[[int, int], str] | None = None
 ) -> Operation:
-    """NewMessage is ours, so making them is part of it. `find_key` is asked with the call and the place in it."""
+    """With `find_key`, which is asked with the call and the place in it, making the NewMessages is part of it."""
     payloads = PAYLOADS[:size]
     for call in steps(calls):
+        batch: Iterable[Any] = payloads
         if find_key:
-            batch = [NewMessage(payload, find_key(call, place)) for place, payload in enumerate(payloads)]
-        else:
-            batch = [NewMessage(payload) for payload in payloads]
+            batch = (NewMessage(payload, find_key(call, place)) for place, payload in enumerate(payloads))
         services.send_many(queue, batch)
         yield size
 

@@ -86,7 +86,7 @@ def insert_singles(sample: str) -> Operation:
 def make_sample() -> str:
     """A queue with 1,000 messages, whose rows the plain side writes."""
     queue = queue_calls.make_queue()
-    services.send_many(queue, [services.NewMessage(payload) for payload in PAYLOADS])
+    services.send_many(queue, PAYLOADS)
     return queue
 
 

@@ -40,13 +40,13 @@ class _ByteaArrayDumper(Dumper):
 
     def dump(self, obj: ByteaArray) -> bytes:
         cells = obj.cells
-        if has_null := None in cells:
-            parts = [NULL if cell is None else _pack_length(len(cell)) + cell for cell in cells]
-        else:
-            parts = [b""] * (2 * len(cells))
-            parts[::2] = map(_pack_length, map(len, cells))  # type: ignore[arg-type]
-            parts[1::2] = cells  # type: ignore[assignment]
-        return _head(BYTEA, len(cells), has_null=has_null) + b"".join(parts)
+        head = _head(BYTEA, len(cells), has_null=None in cells)
+        if None in cells:
+            return b"".join([head, *(NULL if cell is None else _pack_length(len(cell)) + cell for cell in cells)])
+        parts = [head] * (2 * len(cells) + 1)
+        parts[1::2] = map(_pack_length, map(len, cells))  # type: ignore[arg-type]
+        parts[2::2] = cells  # type: ignore[assignment]
+        return b"".join(parts)
 
 
 class _Int8ArrayDumper(Dumper):

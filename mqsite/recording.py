@@ -11,8 +11,8 @@ from logs import signals as log_signals
 from logs.rows import Record
 from logs.selectors import bounds
 from logs.services import Published, assign_published, fetch
-from logs.services.publishing import MAX_BATCH_BYTES
 from logs.services.reading import MAX_FETCH_RECORDS
+from mqsite.batches import MAX_BATCH_BYTES
 from mqsite.sql import has_table
 from queues import signals as queue_signals
 from queues.rows import Message

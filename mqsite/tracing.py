@@ -5,7 +5,7 @@ The loops say what is being handled, publish and send read it. Nobody else needs
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
@@ -69,7 +69,7 @@ def scope() -> Iterator[ContextVar[tuple[Traced, ...]]]:
         _causes.reset(token)
 
 
-def carry(headers: tuple[Headers, ...]) -> tuple[Headers, ...]:
+def carry(headers: Sequence[Headers]) -> Sequence[Headers]:
     """The headers of each new record or message, with what its cause passes on and it does not say itself."""
     causes = _causes.get()
     if len(causes) != 1:

@@ -18,14 +18,13 @@ from logs.partitioner import hashes
 from mqsite import tracing
 from mqsite.announce import announce
 from mqsite.arrays import ByteaArray, Int8Array
+from mqsite.batches import read_columns, require_size
 from mqsite.errors import Invalid, PayloadTooLarge
 from mqsite.payloads import Headers, encode, encode_headers, encode_key, is_storable
 from mqsite.sql import in_transaction
 
 T = TypeVar("T")
 
-MAX_BATCH_RECORDS = 10_000
-MAX_BATCH_BYTES = 100 * 1024 * 1024  # keys, values and headers; PostgreSQL takes less than 1 GB at once
 MAX_CONTENT_TYPE_CHARACTERS = 255
 MAX_ID_CHARACTERS = 512
 NOTHING = (None,)
@@ -45,6 +44,18 @@ class Columns(NamedTuple):
     timestamps: Sequence[datetime | None]
     ids: Sequence[str | None]
     sizes: Sequence[int]
+
+
+class _Given(NamedTuple):
+    """Records as they are given, a column for each field of NewRecord."""
+
+    values: Sequence[Any]
+    keys: Sequence[Any]
+    headers: Sequence[Headers]
+    content_types: Sequence[Any]
+    partitions: Sequence[int | None]
+    timestamps: Sequence[Any]
+    ids: Sequence[Any]
 
 
 class Published(NamedTuple):
@@ -92,9 +103,11 @@ def publish(
 
 
 def publish_many(
-    topic: Topic | str, records: Iterable[NewRecord], *, boundary: str | None = None, using: str = "default"
+    topic: Topic | str, records: Iterable[NewRecord | Any], *, boundary: str | None = None, using: str = "default"
 ) -> list[Published] | None:
     """Publish a batch, all or nothing, as the boundary of the declared topic (or `boundary`).
+
+    What is no `NewRecord` is a value.
 
     Outside a transaction: where each record stands, in order. Inside one the records appear with its
     commit, in commit order, or not at all; until then they have no offset, so the answer is None.
@@ -103,40 +116,39 @@ def publish_many(
     (MQSITE_PRODUCER_ID_SECONDS), publishing it again answers the ORIGINAL partition and offset. Concurrent
     publishers of one id wait for each other, in a transaction at its COMMIT.
     """
-    batch = list(records)
-    if len(batch) > MAX_BATCH_RECORDS:
-        raise Invalid(reason=f"A batch has at most {MAX_BATCH_RECORDS:,} records; this one has {len(batch):,}.")
+    given = _Given._make(read_columns(records, NewRecord, "record"))
     acting = topic.owner if isinstance(topic, Topic) else boundary
-    work = partial(_publish, str(topic), batch, acting, using=using)
+    work = partial(_publish, str(topic), given, acting, using=using)
     return metadata.use_topic(str(topic), work, using=using)
 
 
 def _publish(
-    topic: str, batch: list[NewRecord], acting: str | None, located: rows.Located, *, using: str
+    topic: str, given: _Given, acting: str | None, located: rows.Located, *, using: str
 ) -> list[Published] | None:
     if acting != located.owner:
         raise PublisherNotOwner(owner=located.owner, verb="publishes to", name=topic, boundary=acting or "nobody")
     staged = in_transaction(using)
-    if not batch:
+    count = len(given.values)
+    if not count:
         return None if staged else []
-    columns, numbers = _check_batch(topic, located, batch)
+    columns, numbers = _check_batch(topic, located, given)
     touched = sorted(set(numbers))
     if staged:
         grouped, _ = _group(located, columns, numbers, touched)
         if not store.stage(grouped, topic_id=located.topic_id, revision=located.revision, using=using):
             raise TopicAltered
-        _announce(topic, touched, len(batch), {"numbers": numbers}, using=using)
+        _announce(topic, touched, count, {"numbers": numbers}, using=using)
         return None
     published = _append(located, columns, numbers, touched, using=using)
     known = sum(place.duplicate for place in published) if _is_filled(columns.ids) else 0
-    if known < len(batch):
-        _announce(topic, touched, len(batch) - known, {"places": published}, using=using)
+    if known < count:
+        _announce(topic, touched, count - known, {"places": published}, using=using)
     return published
 
 
-def _check_batch(topic: str, located: rows.Located, batch: list[NewRecord]) -> tuple[Columns, list[int]]:
+def _check_batch(topic: str, located: rows.Located, given: _Given) -> tuple[Columns, list[int]]:
     """The batch as it will be stored, and each record's partition."""
-    values, keys, headers, content_types, numbers, timestamps, ids = zip(*batch, strict=True)
+    values, keys, headers, content_types, numbers, timestamps, ids = given
     headers = tracing.carry(headers)
     if set(map(type, keys)) - PLAIN:
         keys = tuple(map(encode_key, keys))
@@ -144,7 +156,7 @@ def _check_batch(topic: str, located: rows.Located, batch: list[NewRecord]) -> t
         _check_content_types(content_types)
     if set(map(type, values)) - PLAIN:
         values, content_types = zip(*map(encode, values, content_types), strict=True)
-    encoded_headers = tuple(map(encode_headers, headers)) if any(headers) else NOTHING * len(batch)
+    encoded_headers = tuple(map(encode_headers, headers)) if any(headers) else NOTHING * len(values)
     sizes = _measure(topic, located, keys, values, encoded_headers)
     if located.is_compacted and None in keys:
         raise KeyRequired(index=keys.index(None), topic=topic)
@@ -174,8 +186,7 @@ def _measure(
         index = next(index for index, size in enumerate(sizes) if size > limit)
         name = f"{topic} (max.message.bytes)"
         raise PayloadTooLarge(what=f"Record {index}", size=sizes[index], name=name, limit=limit)
-    if sum(sizes) > MAX_BATCH_BYTES:
-        raise PayloadTooLarge(what="The batch", size=sum(sizes), name="one publish", limit=MAX_BATCH_BYTES)
+    require_size(sum(sizes), "publish")
     return sizes
 
 

@@ -15,6 +15,7 @@ from django.db import transaction
 
 from mqsite import tracing
 from mqsite.announce import announce
+from mqsite.batches import read_columns, require_size
 from mqsite.errors import Invalid, PayloadTooLarge
 from mqsite.payloads import JSON, Headers, dump_json, encode, encode_headers, encode_text
 from mqsite.remembered import Remembered
@@ -25,7 +26,6 @@ from queues.errors import OrderedRefuses, QueueAltered, QueueFull
 from queues.services import quotas
 from queues.services.moves import lower_floors
 
-MAX_BATCH_MESSAGES = 10_000
 MAX_PAYLOAD_BYTES = 1_048_576  # headers included, as in SQS
 MAX_LABEL_CHARACTERS = 249
 MAX_DELAY_SECONDS = 366 * 86_400.0 * 100
@@ -57,6 +57,20 @@ class NewMessage(NamedTuple):
     dedup_id: str | None = None
 
 
+class _Given(NamedTuple):
+    """Messages as they are given, a column for each field of NewMessage."""
+
+    payloads: Sequence[Any]
+    group_keys: Sequence[str | None]
+    headers: Sequence[Headers]
+    content_types: Sequence[str | None]
+    priorities: Sequence[int]
+    delays: Sequence[float]
+    dues: Sequence[datetime | None]
+    ttls: Sequence[float | None]
+    dedup_ids: Sequence[str | None]
+
+
 def send(
     queue: Queue | str,
     payload: Any,
@@ -80,9 +94,11 @@ def send(
 
 
 def send_many(
-    queue: Queue | str, messages: Iterable[NewMessage], *, sender: str | None = None, using: str = "default"
+    queue: Queue | str, messages: Iterable[NewMessage | Any], *, sender: str | None = None, using: str = "default"
 ) -> list[rows.Sent]:
     """Send a batch, all or nothing; the ids in its order. `sender` is the boundary that sends.
+
+    What is no `NewMessage` is a payload.
 
     Inside a transaction the messages appear with its commit.
 
@@ -90,25 +106,25 @@ def send_many(
     the ORIGINAL id, with duplicate=True. Concurrent senders of one id wait for each other, in a transaction at its
     COMMIT: of two that overlap, the later commits its own work without the message, whose id then names nothing.
     """
-    given = list(messages)
-    if len(given) > MAX_BATCH_MESSAGES:
-        raise Invalid(reason=f"A batch has at most {MAX_BATCH_MESSAGES:,} messages; this one has {len(given):,}.")
-    if not given:
+    given = _Given._make(read_columns(messages, NewMessage, "message"))
+    count = len(given.payloads)
+    if not count:
         return []
     if sender and quotas.may_be_limited(sender, using=using):  # once, however often the queue is looked for
-        sizes = [len(_encode(message.payload, message.content_type)[0]) for message in given]
-        quotas.spend(sender, len(given), sum(sizes), using=using)
+        payloads, _ = _encode_all(given.payloads, given.content_types)
+        quotas.spend(sender, count, sum(map(len, payloads)), using=using)
     return memory.use_queue(str(queue), partial(_send, str(queue), given, sender or "", using), using=using)
 
 
-def _send(name: str, given: list[NewMessage], sender: str, using: str, located: rows.Located) -> list[rows.Sent]:
+def _send(name: str, given: _Given, sender: str, using: str, located: rows.Located) -> list[rows.Sent]:
     batch = _check_batch(name, given, located)
+    count = len(batch.payloads)
     own = not in_transaction(using)
-    if located.max_length is None or _take_room(located, located.max_length, len(given), using):
+    if located.max_length is None or _take_room(located, located.max_length, count, using):
         sent = _store(located, batch, own, sender, using)
     else:
         with transaction.atomic(using=using) if own else nullcontext():
-            _require_room(name, located, located.max_length, len(given), own, using)
+            _require_room(name, located, located.max_length, count, own, using)
             sent = _store(located, batch, own, sender, using)
     _announce(name, located, sent, batch, using)
     return sent
@@ -130,7 +146,7 @@ def _store(located: rows.Located, batch: rows.Batch, own: bool, sender: str, usi
 
 def check_message(queue: Queue, message: NewMessage) -> None:
     """Refuse what a send to the queue, as it is declared, refuses."""
-    _check_batch(queue.name, [message], queue)
+    _check_batch(queue.name, _Given._make(zip(message, strict=True)), queue)
 
 
 def check_content(message: NewMessage) -> tuple[bytes, str | None, str | None]:
@@ -166,22 +182,20 @@ def _announce(name: str, located: rows.Located, sent: list[rows.Sent], batch: ro
     )
 
 
-def _check_batch(name: str, given: list[NewMessage], located: rows.Located | Queue) -> rows.Batch:
-    payloads, group_keys, headers, content_types, priorities, delays, dues, ttls, dedup_ids = zip(*given, strict=True)
-    headers = tracing.carry(headers)
-    default = located.message_ttl_seconds
-    if set(map(type, payloads)) != {bytes}:
-        payloads, content_types = zip(*map(_encode, payloads, content_types), strict=True)
+def _check_batch(name: str, given: _Given, located: rows.Located | Queue) -> rows.Batch:
+    payloads, content_types = _encode_all(given.payloads, given.content_types)
+    headers = tracing.carry(given.headers)
+    ttls, default = given.ttls, located.message_ttl_seconds
     batch = rows.Batch(
         payloads=payloads,
         content_types=_column(content_types, lambda kind: _require_label("content_type", kind)),
         headers=[encode_headers(each) for each in headers] if any(headers) else None,
-        group_keys=_column(group_keys, lambda key: _require_label("group_key", key)),
-        priorities=_column(priorities, _require_priority, absent=0),
-        delays=_column(delays, _require_delay, absent=0.0),
-        dues=_column(dues, _require_due),
+        group_keys=_column(given.group_keys, lambda key: _require_label("group_key", key)),
+        priorities=_column(given.priorities, _require_priority, absent=0),
+        delays=_column(given.delays, _require_delay, absent=0.0),
+        dues=_column(given.dues, _require_due),
         ttls=_column(ttls if default is None else [default if ttl is None else ttl for ttl in ttls], _require_ttl),
-        dedup_ids=_column(dedup_ids, lambda id_: _require_label("dedup_id", id_)),
+        dedup_ids=_column(given.dedup_ids, lambda id_: _require_label("dedup_id", id_)),
     )
     _require_sizes(batch)
     if batch.dues and batch.delays and any(due and delay for due, delay in zip(batch.dues, batch.delays, strict=True)):
@@ -189,6 +203,15 @@ def _check_batch(name: str, given: list[NewMessage], located: rows.Located | Que
     if located.is_ordered:
         _require_orderable(name, batch)
     return batch
+
+
+def _encode_all(
+    payloads: Sequence[Any], content_types: Sequence[str | None]
+) -> tuple[Sequence[bytes], Sequence[str | None]]:
+    if set(map(type, payloads)) == {bytes}:
+        return payloads, content_types
+    payloads, content_types = zip(*map(_encode, payloads, content_types), strict=True)
+    return payloads, content_types
 
 
 def _encode(payload: Any, content_type: str | None) -> tuple[bytes, str | None]:
@@ -204,14 +227,13 @@ def _column(values: Sequence[Any], check: Any, absent: Any = None) -> list[Any] 
 
 
 def _require_sizes(batch: rows.Batch) -> None:
-    if not batch.headers and max(map(len, batch.payloads)) <= MAX_PAYLOAD_BYTES:
-        return
-    for index, payload in enumerate(batch.payloads):
-        size = len(payload)
-        if batch.headers:
-            size += len((batch.headers[index] or "").encode())
-        if size > MAX_PAYLOAD_BYTES:
-            raise PayloadTooLarge(what=f"Message {index}", size=size, name="a queue", limit=MAX_PAYLOAD_BYTES)
+    sizes = list(map(len, batch.payloads))
+    if batch.headers:
+        sizes = [size + len(text.encode()) if text else size for size, text in zip(sizes, batch.headers, strict=True)]
+    if max(sizes) > MAX_PAYLOAD_BYTES:
+        index = next(index for index, size in enumerate(sizes) if size > MAX_PAYLOAD_BYTES)
+        raise PayloadTooLarge(what=f"Message {index}", size=sizes[index], name="a queue", limit=MAX_PAYLOAD_BYTES)
+    require_size(sum(sizes), "send")
 
 
 def _require_orderable(name: str, batch: rows.Batch) -> None:

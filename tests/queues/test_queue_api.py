@@ -238,7 +238,7 @@ def test_nobody_is_let_in_without_a_key() -> None:
         ({"messages": []}, "at least one"),
         ({"messages": "x"}, "at least one"),
         ({"messages": [{"payload": 1}], "priority": 1}, "no field 'priority': give it with each message"),
-        ({"messages": [{"payload": 1}] * 10_001}, "at most 10,000 messages; this one has 10,001"),
+        ({"messages": [{"payload": 1}] * 10_001}, "at most 10,000 messages; this one has more"),
         ({}, "needs a payload"),
         ({"payload": 1, "payload_base64": "AA=="}, "not both"),
         ({"payload": 1, "key": "a"}, "no field 'key'; allowed are content_type, dedup_id, delay_seconds"),
