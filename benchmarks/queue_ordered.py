@@ -45,18 +45,18 @@ def _make_blocked(number: int) -> NewMessage:
 
 
 def measure_ordered(options: Options) -> Iterator[Row]:
-    """send_many of 1,000 to an ordered queue, each of another key / to an unordered queue, without keys.
+    """send_many of 1,000 to an ordered queue, each of another key / of the same messages to an unordered queue.
 
     Once with new keys in each call, whose messages all become heads; once with the same 1,000 in all calls, so
     that from the second on all of them wait behind others.
     """
-    calls = max(1, options.messages // FIFTH // len(queue_calls.KEYS))
+    calls = max(1, options.messages // len(queue_calls.KEYS))
     found = measure(
         options.rounds,
         {
             "idle": partial(_send, queue_calls.make_ordered_queue, calls, find_key=_find_new_key),
             "busy": partial(_send, queue_calls.make_ordered_queue, calls, find_key=_find_same_key),
-            "unordered": partial(_send, queue_calls.make_queue, calls, find_key=None),
+            "unordered": partial(_send, queue_calls.make_queue, calls, find_key=_find_same_key),
         },
     )
     case = "ordered send of 1,000 over 1,000"
@@ -64,7 +64,7 @@ def measure_ordered(options: Options) -> Iterator[Row]:
     yield compare(f"{case} busy keys / unordered send", found["busy"], found["unordered"], goal=Goal(0.4))
 
 
-def _send(make_queue: Callable[[], str], calls: int, *, find_key: Callable[[int, int], str] | None) -> float:
+def _send(make_queue: Callable[[], str], calls: int, *, find_key: Callable[[int, int], str]) -> float:
     queue = make_queue()
     rate = run_operation(queue_calls.send_batches(queue, len(queue_calls.KEYS), calls=calls, find_key=find_key))
     queue_calls.drop_queue(queue)

@@ -1,7 +1,8 @@
 """Statements of who sends: into the queue, out of it again, and the replies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
+from operator import not_
 from uuid import UUID
 
 from mqsite import beside
@@ -71,7 +72,8 @@ def send_placed(located: Located, batch: Batch, *, own: bool, sender: str, using
         sender=sender,
         **columns,
     )
-    return [Sent(*row) for row in rows]
+    ids, fresh = rows[0]
+    return _make_sent(ids, fresh and map(not_, fresh))
 
 
 def lock_room(queue_id: int, *, using: str) -> None:
@@ -153,5 +155,5 @@ def forget_dedup(*, limit: int, using: str) -> int:
     return int(run("forget_dedup", using, limit=limit)[0][0])
 
 
-def _make_sent(ids: Sequence[int] | None) -> list[Sent]:
-    return list(map(new_tuple, repeat(Sent), zip(ids or (), repeat(False))))
+def _make_sent(ids: Sequence[int] | None, duplicates: Iterable[bool] | None = None) -> list[Sent]:
+    return list(map(new_tuple, repeat(Sent), zip(ids or (), duplicates or repeat(False), strict=False)))
