@@ -184,13 +184,16 @@ class Model:
     # Receiving
 
     def pick(self, kind: Kind, most: int, alone_from: int) -> list[int]:
-        if kind.is_paused:
-            return []
-        ready = [i for i in self.of(kind.id, READY) if i.ttl != "over" and i.id not in self.locked][:most]
+        ready = self.ready(kind, most)
         for n, item in enumerate(ready):
             if item.receives >= alone_from:
                 return [i.id for i in ready[: max(n, 1)]]
         return [i.id for i in ready]
+
+    def ready(self, kind: Kind, most: int) -> list[Item]:
+        if kind.is_paused:
+            return []
+        return [i for i in self.of(kind.id, READY) if i.ttl != "over" and i.id not in self.locked][:most]
 
     def lease(self, kind: Kind, token: UUID, holder: str, ids: list[int]) -> None:
         self.leases[token] = Held(kind.id, holder, ids)

@@ -150,10 +150,10 @@ class Transactions:
     def _take(self, opened: Open, kind: Kind, most: int, fates: list[str]) -> None:
         taken = services.take(kind.name, max_messages=most, boundary=OWNER)
         assert [m.id for m in taken] == self.model.pick(kind, most, 1)
+        opened.taken |= {item.id for item in self.model.ready(kind, most)}
+        self.model.locked |= opened.taken
         left = []
         for n, message in enumerate(taken):
-            opened.taken.add(message.id)
-            self.model.locked.add(message.id)
             item, above = self.model.items[message.id], self.model.last
             assert message.receives == item.receives + 1
             fate = fates[n % len(fates)]

@@ -48,8 +48,10 @@ def drain_at_most_once(subject: Handled, halt: Stop) -> bool:
 
 def _drain(subject: Handled, halt: Stop) -> bool:
     one_by_one = 0  # after a commit that failed: whose fault it was, each alone will show
+    fewer = 0  # the next one is received before: it is handled alone, and nothing behind it is held meanwhile
     while not halt():
-        most = 1 if one_by_one else subject.options.most
+        most = 1 if one_by_one else fewer or subject.options.most
+        fewer = 0
         granted = limits.take_tokens(subject.limit_name, subject.options.rate, most, halt=halt)
         if not granted:
             return halt()
@@ -59,6 +61,10 @@ def _drain(subject: Handled, halt: Stop) -> bool:
             with transaction.atomic():
                 _take_and_handle(subject, taken, halt, most=granted)
             activity.note_handled(taken.done)
+        except services.HeldMore as held:
+            fewer = held.max_messages
+            limits.give_back_tokens(subject.limit_name, subject.options.rate, granted)
+            continue
         except Exception as error:
             if session.closed or not taken.is_handled:
                 raise  # not a handler's failure: the database went away, or the queue
@@ -83,7 +89,7 @@ class _Taken:
 
 
 def _take_and_handle(subject: Handled, taken: _Taken, halt: Stop, *, most: int) -> None:
-    messages = services.take(subject.queue, max_messages=most)
+    messages = services.take(subject.queue, max_messages=most, strictly=True)
     if not messages:
         return
     taken.chosen = services.begin_handling(messages)

@@ -20,6 +20,7 @@ from queues.services.removing import cancel, expire, purge
 from queues.services.replies import Request, answer_request, call, find_reply, reply_to, request, wants_reply
 from queues.services.sending import NewMessage, send, send_many
 from queues.services.taking import (
+    HeldMore,
     ack_taken,
     begin_handling,
     charge,
@@ -46,6 +47,7 @@ from queues.services.waiting import wait_for_any
 
 __all__ = [
     "KEPT",
+    "HeldMore",
     "Lease",
     "Message",
     "NewMessage",

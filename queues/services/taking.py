@@ -31,10 +31,26 @@ from queues.services.sending import MAX_DELAY_SECONDS, require_seconds
 CHARGE_WORKERS = 100
 
 
+class HeldMore(Exception):
+    """The transaction holds more messages than it may handle: roll it back, and take so many."""
+
+    def __init__(self, max_messages: int) -> None:
+        super().__init__(f"Only {max_messages} of the messages that were locked may be handled together.")
+        self.max_messages = max_messages
+
+
 def take(
-    queue: Queue | str, *, max_messages: int = 10, boundary: str | None = None, using: str = "default"
+    queue: Queue | str,
+    *,
+    max_messages: int = 10,
+    strictly: bool = False,
+    boundary: str | None = None,
+    using: str = "default",
 ) -> list[rows.Message]:
     """Up to `max_messages` for the transaction this is called in; no other gets them before its end.
+
+    What was received before is taken alone: it may be what killed its worker. What comes behind it is not handed out,
+    and held all the same; `strictly`: HeldMore instead.
 
     Acknowledge with `ack_taken`, in the same transaction; what is not acknowledged is ready again, uncharged.
     """
@@ -43,7 +59,7 @@ def take(
     if not 1 <= max_messages <= MAX_RECEIVE_MESSAGES:
         raise Invalid(reason=f"max_messages is {max_messages}; allowed are 1 to {MAX_RECEIVE_MESSAGES:,}.")
     acting = queue.owner if isinstance(queue, Queue) else boundary
-    return memory.use_queue(str(queue), partial(_take, str(queue), acting, max_messages, using), using=using)
+    return memory.use_queue(str(queue), partial(_take, str(queue), acting, max_messages, strictly, using), using=using)
 
 
 def begin_handling(messages: Sequence[rows.Message], *, using: str = "default") -> list[rows.Message]:
@@ -118,12 +134,19 @@ def charge(*, limit: int = CHARGE_WORKERS, using: str = "default") -> int:
     return len(moved)
 
 
-def _take(name: str, acting: str | None, most: int, using: str, located: rows.Located) -> list[rows.Message]:
+def _take(
+    name: str, acting: str | None, most: int, strictly: bool, using: str, located: rows.Located
+) -> list[rows.Message]:
     if acting != located.owner:
         raise ConsumerNotOwner(owner=located.owner, verb="handles", name=name, boundary=acting or "nobody")
 
     def scan(ranges: rows.Ranges) -> list[rows.Message] | None:
-        return store.take(name, located, ranges, most=most, using=using) or None
+        held = store.take(name, located, ranges, most=most, using=using)
+        first_suspect = next((n for n, message in enumerate(held) if message.receives > 1), most)
+        taken = held[: max(1, first_suspect)]
+        if strictly and len(taken) < len(held):
+            raise HeldMore(len(taken))
+        return taken or None
 
     taken = take_along_floors(located, scan, lambda messages: messages, using=using) or []
     if len(taken) == most:  # at once, not with the commit: there is more than one worker can carry

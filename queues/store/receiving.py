@@ -143,10 +143,7 @@ def reap(*, dead_seconds: float, limit: int, using: str) -> list[Moved]:
 
 
 def take(queue: str, located: Located, ranges: Ranges, *, most: int, using: str) -> list[Message]:
-    """As `receive`, for the caller's transaction: its end is the end of the right to them.
-
-    What was received before is taken alone: it may be what killed its worker.
-    """
+    """As `receive`, for the caller's transaction: its end is the end of the right to them."""
     rows = run(
         "take",
         using,
@@ -158,9 +155,7 @@ def take(queue: str, located: Located, ranges: Ranges, *, most: int, using: str)
         most=most,
     )
     place = (queue, None)
-    messages = [new_tuple(Message, place + row) for row in rows]
-    alone = next((n for n, message in enumerate(messages) if message.receives > 1), most)
-    return messages[: max(1, alone)]
+    return [new_tuple(Message, place + row) for row in rows]
 
 
 def take_one(message: Message, *, using: str) -> bool:

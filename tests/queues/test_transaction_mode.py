@@ -99,6 +99,22 @@ def test_one_received_before_is_taken_alone(bookings: Queue) -> None:
     assert batches == [ids[:1], ids[1:2], ids[2:]]
 
 
+@pytest.mark.parametrize("suspect", [0, 2])
+def test_neighbours_of_one_received_before_are_free_while_it_is_handled(bookings: Queue, suspect: int) -> None:
+    ids = sent_ids(bookings, [NewMessage(n) for n in range(5)])
+    Message.objects.filter(id=ids[suspect]).update(receives=1)
+    free: dict[int, list[int]] = {}
+
+    def look(message: services.Message) -> None:
+        free[message.id] = elsewhere(_take_in_transaction)
+
+    handle(bookings)(look)
+    drain()
+    assert list(free) == ids
+    assert free[ids[suspect]] == ids[suspect + 1 :]
+    assert free[ids[0]] == ids[1:] if suspect == 0 else ids[2:3], "it is taken alone elsewhere, too"
+
+
 def test_what_is_in_hand_is_written_down_beside_the_transaction_and_forgotten_after_it(bookings: Queue) -> None:
     noted: list[tuple[list[int], list[int]]] = []
 
