@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from itertools import compress, repeat
-from operator import itemgetter
+from operator import not_
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -34,7 +34,7 @@ ROOM_SECONDS = 1.0  # how long a count of a queue's length is good for
 LEAST_ROOM = 1_000  # with less left it is counted at every send
 ROOM_SHARE = 32  # a process takes no more than this part of what is left without counting
 
-_ID = itemgetter(0)  # of what was sent
+new_tuple = tuple.__new__  # half the cost of the named tuple's own constructor
 
 # How many messages this process may send to a queue, as it is in one revision, before it counts again, and until when.
 _rooms: Remembered[tuple[str, UUID], tuple[int, float]] = Remembered()
@@ -121,27 +121,31 @@ def _send(name: str, given: _Given, sender: str, using: str, located: rows.Locat
     count = len(batch.payloads)
     own = not in_transaction(using)
     if located.max_length is None or _take_room(located, located.max_length, count, using):
-        sent = _store(located, batch, own, sender, using)
+        ids, fresh = _store(located, batch, own, sender, using)
     else:
         with transaction.atomic(using=using) if own else nullcontext():
             _require_room(name, located, located.max_length, count, own, using)
-            sent = _store(located, batch, own, sender, using)
-    _announce(name, located, sent, batch, using)
-    return sent
+            ids, fresh = _store(located, batch, own, sender, using)
+    _announce(name, located, ids, fresh, batch, using)
+    return list(map(new_tuple, repeat(rows.Sent), zip(ids, map(not_, fresh) if fresh else repeat(False), strict=False)))
 
 
-def _store(located: rows.Located, batch: rows.Batch, own: bool, sender: str, using: str) -> list[rows.Sent]:
+def _store(
+    located: rows.Located, batch: rows.Batch, own: bool, sender: str, using: str
+) -> tuple[list[int], list[bool] | None]:
+    """The ids, and which are fresh; None: all."""
+    fresh = None
     if located.is_ordered or batch.dedup_ids:
-        sent = store.send_placed(located, batch, own=own, sender=sender, using=using)
+        ids, fresh = store.send_placed(located, batch, own=own, sender=sender, using=using)
     elif batch.priorities or batch.delays or batch.dues or batch.ttls:
-        sent = store.send(located, batch, sender=sender, using=using)
+        ids = store.send(located, batch, sender=sender, using=using)
     elif len(batch.payloads) == 1:
-        sent = store.send_one(located, batch, sender=sender, using=using)
+        ids = store.send_one(located, batch, sender=sender, using=using)
     else:
-        sent = store.send_ready(located, batch, sender=sender, using=using)
-    if not sent:
+        ids = store.send_ready(located, batch, sender=sender, using=using)
+    if not ids:
         raise QueueAltered
-    return sent
+    return ids, fresh
 
 
 def check_message(queue: Queue, message: NewMessage) -> None:
@@ -159,14 +163,14 @@ def check_content(message: NewMessage) -> tuple[bytes, str | None, str | None]:
     return payload, _require_label("content_type", content_type), headers
 
 
-def _announce(name: str, located: rows.Located, sent: list[rows.Sent], batch: rows.Batch, using: str) -> None:
-    if batch.dedup_ids:
-        is_new = [not each.duplicate for each in sent]
-        sent = list(compress(sent, is_new))
-        batch = rows.Batch._make(column and list(compress(column, is_new)) for column in batch)
-        if not sent:
+def _announce(
+    name: str, located: rows.Located, ids: list[int], fresh: list[bool] | None, batch: rows.Batch, using: str
+) -> None:
+    if fresh:
+        ids = list(compress(ids, fresh))
+        batch = rows.Batch._make(column and list(compress(column, fresh)) for column in batch)
+        if not ids:
             return
-    ids = list(map(_ID, sent))
     if not located.is_ordered:  # ids ascend: the first of a priority is its lowest
         firsts = {0: ids[0]}
         if batch.priorities:

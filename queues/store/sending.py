@@ -1,8 +1,6 @@
 """Statements of who sends: into the queue, out of it again, and the replies."""
 
-from collections.abc import Iterable, Sequence
-from itertools import repeat
-from operator import not_
+from collections.abc import Sequence
 from uuid import UUID
 
 from mqsite import beside
@@ -14,20 +12,19 @@ from queues.rows import (
     Moved,
     Reply,
     Scheduled,
-    Sent,
     Spent,
 )
-from queues.store.running import new_tuple, run
+from queues.store.running import run
 
 
-def send(located: Located, batch: Batch, *, sender: str, using: str) -> list[Sent]:
+def send(located: Located, batch: Batch, *, sender: str, using: str) -> list[int]:
     """The ids in the batch's order; none = the queue is not what was remembered."""
     columns = batch._asdict() | {"payloads": ByteaArray(batch.payloads)}
     rows = run("send", using, queue_id=located.queue_id, revision=located.revision, sender=sender, **columns)
-    return _make_sent(rows[0][0])
+    return rows[0][0] or []
 
 
-def send_ready(located: Located, batch: Batch, *, sender: str, using: str) -> list[Sent]:
+def send_ready(located: Located, batch: Batch, *, sender: str, using: str) -> list[int]:
     """As `send`, for a batch without priorities that may be received at once."""
     rows = run(
         "send_ready",
@@ -40,10 +37,10 @@ def send_ready(located: Located, batch: Batch, *, sender: str, using: str) -> li
         headers=batch.headers,
         group_keys=batch.group_keys,
     )
-    return _make_sent(rows[0][0])
+    return rows[0][0] or []
 
 
-def send_one(located: Located, batch: Batch, *, sender: str, using: str) -> list[Sent]:
+def send_one(located: Located, batch: Batch, *, sender: str, using: str) -> list[int]:
     """As `send`, for a batch of one that may be received at once."""
     rows = run(
         "send_one",
@@ -56,11 +53,16 @@ def send_one(located: Located, batch: Batch, *, sender: str, using: str) -> list
         headers=batch.headers and batch.headers[0],
         group_key=batch.group_keys and batch.group_keys[0],
     )
-    return [Sent(id_) for (id_,) in rows]
+    return [id_ for (id_,) in rows]
 
 
-def send_placed(located: Located, batch: Batch, *, own: bool, sender: str, using: str) -> list[Sent]:
-    """As `send`, where ids or keys are looked at. `own`: the statement is a transaction of its own."""
+def send_placed(
+    located: Located, batch: Batch, *, own: bool, sender: str, using: str
+) -> tuple[list[int], list[bool] | None]:
+    """As `send`, where ids or keys are looked at, and which are fresh; None = all, else the others were sent before.
+
+    `own`: the statement is a transaction of its own.
+    """
     columns = batch._asdict() | {"payloads": ByteaArray(batch.payloads)}
     rows = run(
         "send_placed",
@@ -73,7 +75,7 @@ def send_placed(located: Located, batch: Batch, *, own: bool, sender: str, using
         **columns,
     )
     ids, fresh = rows[0]
-    return _make_sent(ids, fresh and map(not_, fresh))
+    return ids or [], fresh
 
 
 def lock_room(queue_id: int, *, using: str) -> None:
@@ -153,7 +155,3 @@ def forget_replies(*, limit: int, using: str) -> int:
 
 def forget_dedup(*, limit: int, using: str) -> int:
     return int(run("forget_dedup", using, limit=limit)[0][0])
-
-
-def _make_sent(ids: Sequence[int] | None, duplicates: Iterable[bool] | None = None) -> list[Sent]:
-    return list(map(new_tuple, repeat(Sent), zip(ids or (), duplicates or repeat(False), strict=False)))
