@@ -5,6 +5,7 @@ A batch of a thousand records is a handful of arrays, and their conversion was a
 
 from collections.abc import Sequence
 from struct import Struct, pack
+from typing import cast
 
 import psycopg
 from psycopg.adapt import Dumper
@@ -43,9 +44,10 @@ class _ByteaArrayDumper(Dumper):
         head = _head(BYTEA, len(cells), has_null=None in cells)
         if None in cells:
             return b"".join([head, *(NULL if cell is None else _pack_length(len(cell)) + cell for cell in cells)])
-        parts = [head] * (2 * len(cells) + 1)
-        parts[1::2] = map(_pack_length, map(len, cells))  # type: ignore[arg-type]
-        parts[2::2] = cells  # type: ignore[assignment]
+        whole = cast(Sequence[bytes], cells)
+        parts = [head] * (2 * len(whole) + 1)
+        parts[1::2] = map(_pack_length, map(len, whole))
+        parts[2::2] = whole
         return b"".join(parts)
 
 

@@ -1,7 +1,6 @@
 """Commands on a schedule: one message a tick whoever looks, by the database's clock."""
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +17,7 @@ from queues.models import Message, PeriodicCommand
 from queues.periodic import Periodic
 from queues.services import periodic as service
 from tests.concurrency import all_at_once, elsewhere, held_open
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 committing = pytest.mark.django_db(transaction=True)  # seen by other connections
@@ -29,9 +29,7 @@ Declare = Callable[..., Periodic]
 @pytest.fixture(autouse=True)
 def no_tick_meanwhile(bookings: Queue) -> None:
     """The minute does not turn while a test runs."""
-    left = 60 - database_now().second
-    if left <= 5:
-        time.sleep(left)
+    wait_until(lambda: database_now().second < 55)
 
 
 @pytest.fixture
